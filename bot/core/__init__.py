@@ -1,0 +1,1 @@
+"""Decides: values in, values out. No clock, randomness, files, network or threads here."""

@@ -1,0 +1,171 @@
+"""Who may decide what: one function for every door (button, dialog, command).
+
+Facts about people come in freshly looked up; a fact that could not be looked up never gets here,
+because the lookup raises and the door answers no.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bot.core.ids import TeamId, UserId
+from bot.core.rotation import Person, Rotation, RotationState
+
+
+class Act(StrEnum):
+    """What somebody wants to do with a rotation."""
+
+    REQUEST = "request"
+    APPROVE = "approve"
+    REJECT = "reject"
+    CANCEL = "cancel"
+    """Withdraw a proposal, or stop a running rotation before its next step."""
+    KEEP_WAITING = "keep waiting"
+    ROLL_BACK = "roll back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonFacts:
+    """What the directory says of a person now."""
+
+    team: TeamId
+    user: UserId
+    name: str
+    deleted: bool
+    is_bot: bool
+    is_guest: bool
+    is_stranger: bool
+    """From another organisation, here through a shared channel."""
+
+    @property
+    def person(self) -> Person:
+        """The part that goes into the record."""
+        return Person(team=self.team, user=self.user, name=self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approvers:
+    """Who may approve, as configured and resolved now; nobody, when empty."""
+
+    users: frozenset[UserId]
+    configured: tuple[str, ...]
+    """User and group ids from the settings, for showing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """Where and when somebody acts."""
+
+    channel: str
+    decision_channel: str
+    """The one channel in which decisions are taken."""
+    channel_fault: str | None
+    home_team: TeamId
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why not: a stable code for metrics and tests, a sentence for the person."""
+
+    code: str
+    sentence: str
+
+
+_OPEN_TO: dict[Act, tuple[RotationState, ...]] = {
+    Act.APPROVE: (RotationState.PROPOSED,),
+    Act.REJECT: (RotationState.PROPOSED,),
+    Act.CANCEL: (
+        RotationState.PROPOSED,
+        RotationState.APPROVED,
+        RotationState.RUNNING,
+        RotationState.PAUSED,
+    ),
+    Act.KEEP_WAITING: (RotationState.PAUSED,),
+    Act.ROLL_BACK: (RotationState.PAUSED,),
+}
+
+
+def authorise(
+    act: Act,
+    person: PersonFacts,
+    *,
+    approvers: Approvers,
+    rotation: Rotation | None,
+    circumstances: Circumstances,
+) -> Refusal | None:
+    """Whether this person may do this to this rotation, here and now; None means yes.
+
+    `rotation` is None only for a request, which makes one.
+    """
+    refusal = _wrong_place(circumstances) or _wrong_person(person, circumstances)
+    if refusal or act is Act.REQUEST:
+        return refusal or _nobody_could_approve(person, approvers)
+    if rotation is None:
+        return Refusal(code="no_rotation", sentence="There is no such rotation.")
+    return _not_theirs(act, person, approvers, rotation) or _too_late(act, rotation, circumstances.now)
+
+
+def _wrong_place(circumstances: Circumstances) -> Refusal | None:
+    if circumstances.channel != circumstances.decision_channel:
+        return Refusal(
+            code="wrong_channel",
+            sentence=f"Rotations are decided in <#{circumstances.decision_channel}> only.",
+        )
+    if circumstances.channel_fault:
+        return Refusal(
+            code="channel_unfit",
+            sentence=f"This channel cannot be used for decisions: it {circumstances.channel_fault}.",
+        )
+    return None
+
+
+def _wrong_person(person: PersonFacts, circumstances: Circumstances) -> Refusal | None:
+    if person.is_stranger or person.team != circumstances.home_team:
+        return Refusal(code="stranger", sentence="Only members of this workspace may decide here.")
+    if person.deleted:
+        return Refusal(code="deactivated", sentence="This account is deactivated.")
+    if person.is_bot:
+        return Refusal(code="bot", sentence="Only people may decide.")
+    if person.is_guest:
+        return Refusal(code="guest", sentence="Guests may not decide.")
+    return None
+
+
+def _nobody_could_approve(person: PersonFacts, approvers: Approvers) -> Refusal | None:
+    if approvers.users - {person.user}:
+        return None
+    return Refusal(
+        code="nobody_to_approve",
+        sentence="Nobody but you could approve this: the approvers in the settings are "
+        + (", ".join(approvers.configured) or "empty")
+        + ". Add a second person first.",
+    )
+
+
+def _not_theirs(act: Act, person: PersonFacts, approvers: Approvers, rotation: Rotation) -> Refusal | None:
+    is_requester = person.person.same(rotation.requester)
+    if act is Act.APPROVE and is_requester:
+        return Refusal(
+            code="own_request", sentence="You asked for this rotation; a second person must approve it."
+        )
+    if act is Act.REJECT and is_requester:
+        return Refusal(code="own_request", sentence="This is your own request: cancel it instead.")
+    if act in (Act.CANCEL, Act.KEEP_WAITING, Act.ROLL_BACK) and is_requester:
+        return None
+    if person.user not in approvers.users:
+        return Refusal(code="not_an_approver", sentence="You are not among the approvers of this mesh.")
+    return None
+
+
+def _too_late(act: Act, rotation: Rotation, now: datetime) -> Refusal | None:
+    if rotation.state not in _OPEN_TO[act]:
+        return Refusal(
+            code="already_" + rotation.state, sentence=f"Too late: this rotation {rotation.standing}."
+        )
+    if rotation.state is RotationState.PROPOSED and now >= rotation.expires_at:
+        return Refusal(
+            code="already_expired",
+            sentence=f"Too late: this request expired at {rotation.expires_at:%H:%M} UTC.",
+        )
+    return None

@@ -1,0 +1,338 @@
+"""Reads certificates and keys the way the mesh's own verifiers do.
+
+For questions about one certificate, one bundle or one key. Making certificates is `issuing`;
+what a certificate means for the mesh is `checks`. Source: RFC 5280, Go's encoding/pem and
+crypto/x509, and BoringSSL's x509_vfy.c, because Citadel, Pilot and Envoy are built on those.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from bot.core.ids import Fingerprint
+from bot.errors import KeyUnusable
+
+SigningKeyType = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+ThrowAwayKey = ec.EllipticCurvePublicKey
+"""The public half of a key that nobody holds: for the leaf that tries a root."""
+
+MIN_RSA_BITS = 2048
+"""Istio refuses to generate less, and Go 1.24 refuses to use less than 1024."""
+
+SIGNING_CURVES = ("secp256r1", "secp384r1")
+"""What Envoy's default signature algorithms accept."""
+
+_BEGIN = re.compile(rb"-----BEGIN ([^\r\n]*?)-----[ \t\r]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """One X.509 certificate; equal when the DER is equal."""
+
+    der: bytes = field(repr=False)
+    parsed: x509.Certificate = field(compare=False, repr=False)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """SHA-256 over the DER."""
+        return Fingerprint(hashlib.sha256(self.der).hexdigest())
+
+    @property
+    def public_key_digest(self) -> str:
+        """SHA-256 over the SubjectPublicKeyInfo DER, hex: the same for every certificate of one key."""
+        return _digest_of_public_key(self.parsed)
+
+    @property
+    def subject_der(self) -> bytes:
+        """The subject exactly as encoded; Go and rustls compare these bytes."""
+        return self.parsed.subject.public_bytes()
+
+    @property
+    def subject(self) -> str:
+        """The subject for people (RFC 4514); never parse or compare this."""
+        return self.parsed.subject.rfc4514_string()
+
+    @property
+    def serial(self) -> int:
+        """The serial number as a number."""
+        return self.parsed.serial_number
+
+    @property
+    def not_before(self) -> datetime:
+        """Aware UTC, to the second."""
+        return self.parsed.not_valid_before_utc
+
+    @property
+    def not_after(self) -> datetime:
+        """Aware UTC, to the second."""
+        return self.parsed.not_valid_after_utc
+
+    @property
+    def pem(self) -> bytes:
+        """One PEM block, ending in a newline."""
+        return self.parsed.public_bytes(Encoding.PEM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """The certificates of one PEM text, in order, as Go would read them; `faults` in words."""
+
+    certificates: tuple[Certificate, ...]
+    faults: tuple[str, ...]
+    digest: str
+    """SHA-256 over the bytes as they were, hex."""
+
+    @property
+    def first(self) -> Certificate | None:
+        """The first certificate: in `ca-cert.pem` the signer, in `/certs` the only one shown."""
+        return self.certificates[0] if self.certificates else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFacts:
+    """What may be known about a private key without holding it."""
+
+    public_key_digest: str
+    """As `Certificate.public_key_digest`; empty when the key cannot be read."""
+    kind: str
+    """`RSA 2048`, `EC secp256r1`; empty when the key cannot be read."""
+    fault: str
+    """Why the key cannot be used to sign; empty when it can."""
+
+
+class SigningKey:
+    """A CA's private key, masked: it signs and says which public key it belongs to, nothing else."""
+
+    __slots__ = ("_private",)
+
+    def __init__(self, private: SigningKeyType) -> None:
+        self._private = private
+
+    def __repr__(self) -> str:
+        return "SigningKey(masked)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a signing key is never serialised")
+
+    @property
+    def public_key_digest(self) -> str:
+        """SHA-256 over the SubjectPublicKeyInfo DER, hex."""
+        spki = self._private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return hashlib.sha256(spki).hexdigest()
+
+    def public_key(self) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
+        """The public half."""
+        return self._private.public_key()
+
+    def sign(self, builder: x509.CertificateBuilder) -> Certificate:
+        """Sign with SHA-256, or SHA-384 for a P-384 key."""
+        wide = isinstance(self._private, ec.EllipticCurvePrivateKey) and self._private.key_size > 256
+        parsed = builder.sign(self._private, hashes.SHA384() if wide else hashes.SHA256())
+        return _wrap(parsed)
+
+
+@lru_cache(maxsize=256)
+def read_bundle(pem: bytes) -> Bundle:
+    """Read PEM as Go's `pem.Decode` does, and say where a more lenient reader would see something else.
+
+    Cached by content: a mesh has ten thousand copies of one root.
+    """
+    certificates: list[Certificate] = []
+    faults: list[str] = []
+    for label, der in _blocks(pem):
+        if label != "CERTIFICATE":
+            faults.append(f"holds a {label} block, which Istio ignores")
+        elif der is None:
+            faults.append("holds a CERTIFICATE block whose base64 or END line is broken")
+        else:
+            parsed = read_der(der)
+            certificates.append(parsed) if isinstance(parsed, Certificate) else faults.append(parsed)
+    if not certificates:
+        faults.append("holds no certificate that Istio can read" if pem.strip() else "is empty")
+    faults += _lenient_difference(pem, len(certificates))
+    return Bundle(
+        certificates=tuple(certificates), faults=tuple(faults), digest=hashlib.sha256(pem).hexdigest()
+    )
+
+
+def _blocks(pem: bytes) -> Iterator[tuple[str, bytes | None]]:
+    """Yield (label, DER or None when broken) for every block that starts a line."""
+    label, body = None, b""
+    for line in pem.split(b"\n"):
+        begin = _BEGIN.match(line)
+        if begin:
+            if label is not None:
+                yield label, None
+            label, body = begin.group(1).decode("ascii", "replace"), b""
+        elif label is not None and line.rstrip() == b"-----END " + label.encode() + b"-----":
+            yield label, _base64(body)
+            label = None
+        elif label is not None:
+            body += line
+    if label is not None:
+        yield label, None
+
+
+def _base64(body: bytes) -> bytes | None:
+    try:
+        return base64.b64decode(re.sub(rb"[ \t\r]", b"", body), validate=True) or None
+    except binascii.Error:
+        return None
+
+
+def _lenient_difference(pem: bytes, strict_count: int) -> list[str]:
+    marks = len(re.findall(rb"-----BEGIN CERTIFICATE-----", pem))
+    if marks == strict_count:
+        return []
+    return [
+        f"has {marks} certificate headings of which Istio reads {strict_count} (indented or glued blocks)"
+    ]
+
+
+def read_der(der: bytes) -> Certificate | str:
+    """Parse one certificate; a sentence instead when it is none."""
+    try:
+        return _wrap(x509.load_der_x509_certificate(der))
+    except (ValueError, UnsupportedAlgorithm):
+        return "holds a CERTIFICATE block that is not an X.509 certificate"
+
+
+def _wrap(parsed: x509.Certificate) -> Certificate:
+    return Certificate(parsed.public_bytes(Encoding.DER), parsed)
+
+
+@lru_cache(maxsize=4096)
+def _digest_of_public_key(parsed: x509.Certificate) -> str:
+    try:
+        spki = parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        return ""
+    return hashlib.sha256(spki).hexdigest()
+
+
+def subject_key_id(certificate: Certificate) -> bytes | None:
+    """The SubjectKeyIdentifier's bytes; None when the extension is absent."""
+    try:
+        return certificate.parsed.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except (x509.ExtensionNotFound, ValueError):
+        return None
+
+
+def authority_key(certificate: Certificate) -> x509.AuthorityKeyIdentifier | None:
+    """The AuthorityKeyIdentifier; None when the extension is absent."""
+    try:
+        return certificate.parsed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except (x509.ExtensionNotFound, ValueError):
+        return None
+
+
+def why_not_a_signer(certificate: Certificate) -> str | None:
+    """Why no verifier would accept what this certificate's key signs; None when it is a CA."""
+    try:
+        extensions = certificate.parsed.extensions
+        constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        return "has no basic constraints, so it is not a CA certificate"
+    except ValueError:
+        return "has extensions that cannot be read"
+    if not constraints.ca:
+        return "says CA:FALSE"
+    try:
+        usage = extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return None
+    return None if usage.key_cert_sign else "has a key usage without keyCertSign"
+
+
+def why_not_issued_by(leaf: Certificate, root: Certificate, *, at: datetime) -> str | None:
+    """Why one of the mesh's verifiers would refuse this leaf under this root; None when all accept.
+
+    The strictest of Envoy (BoringSSL), Go and rustls decides on each point: names by DER bytes
+    (Go, rustls), key ids when both are present (BoringSSL), issuer-and-serial ids never, because
+    a re-issued root has another serial.
+    """
+    if leaf.parsed.issuer.public_bytes() != root.subject_der:
+        return f"names another issuer ({leaf.parsed.issuer.rfc4514_string() or 'empty'})"
+    return (
+        why_not_a_signer(root)
+        or _key_id_mismatch(leaf, root)
+        or _unsigned(leaf, root)
+        or _out_of_time(leaf, root, at)
+    )
+
+
+def _key_id_mismatch(leaf: Certificate, root: Certificate) -> str | None:
+    named = authority_key(leaf)
+    if named is None:
+        return None
+    if named.authority_cert_serial_number is not None and named.authority_cert_serial_number != root.serial:
+        return "names its issuer by serial number, which a re-issued root cannot keep"
+    own = subject_key_id(root)
+    if named.key_identifier is not None and own is not None and named.key_identifier != own:
+        return "names another authority key id than the root's subject key id"
+    return None
+
+
+def _unsigned(leaf: Certificate, root: Certificate) -> str | None:
+    try:
+        leaf.parsed.verify_directly_issued_by(root.parsed)
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        return "was signed with another key"
+    return None
+
+
+def _out_of_time(leaf: Certificate, root: Certificate, at: datetime) -> str | None:
+    for name, certificate in (("the certificate", leaf), ("its root", root)):
+        if at > certificate.not_after:
+            return f"{name} expired at {certificate.not_after:%Y-%m-%d %H:%M:%S} UTC"
+        if at < certificate.not_before:
+            return f"{name} is not valid before {certificate.not_before:%Y-%m-%d %H:%M:%S} UTC"
+    return None
+
+
+def describe_key(pem: bytes) -> KeyFacts:
+    """Say which public key a PEM private key belongs to and whether it may sign; keeps nothing of it."""
+    try:
+        key = read_signing_key(pem)
+    except KeyUnusable as fault:
+        return KeyFacts(public_key_digest="", kind="", fault=fault.message)
+    public = key.public_key()
+    kind = f"RSA {public.key_size}" if isinstance(public, rsa.RSAPublicKey) else f"EC {public.curve.name}"
+    return KeyFacts(public_key_digest=key.public_key_digest, kind=kind, fault="")
+
+
+def read_signing_key(pem: bytes) -> SigningKey:
+    """Load a PEM private key (PKCS#1, PKCS#8 or EC).
+
+    Raises:
+        KeyUnusable: encrypted, unreadable, or of a kind that the mesh's verifiers refuse.
+    """
+    if not pem.strip():
+        raise KeyUnusable("the CA's private key is empty")
+    if b"ENCRYPTED" in pem:
+        raise KeyUnusable("the CA's private key is encrypted")
+    try:
+        private = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # The library's own text could quote its input; nothing of the key may travel in an error.
+        raise KeyUnusable("the CA's private key cannot be read") from None
+    if isinstance(private, rsa.RSAPrivateKey):
+        if private.key_size < MIN_RSA_BITS:
+            raise KeyUnusable(
+                f"the CA's key is RSA {private.key_size}; at least {MIN_RSA_BITS} bits are needed"
+            )
+        return SigningKey(private)
+    if isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name in SIGNING_CURVES:
+        return SigningKey(private)
+    raise KeyUnusable("the CA's key is of a kind that Envoy does not accept (RSA and P-256/P-384 are)")

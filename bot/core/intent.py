@@ -1,0 +1,131 @@
+"""Command text → Intent: what somebody typed after `/istio-root`, or what was probably meant."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from bot.core.ids import MeshName
+
+MAX_REASON = 500
+MIN_LIFETIME = timedelta(days=90)
+"""Citadel's workload certificates live 90 days; a shorter root would die under them."""
+MAX_LIFETIME = timedelta(days=20 * 365)
+
+_DURATION = re.compile(r"^(\d{1,5})(d|y)$")
+
+
+class Verb(StrEnum):
+    """The commands, in the order in which help lists them."""
+
+    CHECK = "check"
+    TRANSITION = "transition"
+    VERIFY = "verify"
+    STATUS = "status"
+    HISTORY = "history"
+    CANCEL = "cancel"
+    HELP = "help"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is wanted of which mesh."""
+
+    verb: Verb
+    mesh: MeshName
+    lifetime: timedelta | None = None
+    """Of the new root; None for the configured default."""
+    reason: str = ""
+    spelled_out: bool = False
+    """A transition whose details were typed, so that no dialog is needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotUnderstood:
+    """Why not, and what was probably meant."""
+
+    sentence: str
+
+
+def read_command(text: str, *, meshes: Sequence[MeshName]) -> Intent | NotUnderstood:
+    """Read what was typed: `verb [mesh] [lifetime=10y] [reason…]`.
+
+    The mesh may be left out when there is exactly one.
+    """
+    words = text.split()
+    if not words:
+        return Intent(verb=Verb.HELP, mesh=meshes[0])
+    verb = _verb(words[0])
+    if isinstance(verb, NotUnderstood):
+        return verb
+    if verb is Verb.HELP:
+        return Intent(verb=verb, mesh=meshes[0])
+    return _with_mesh(verb, words[1:], meshes)
+
+
+def _verb(word: str) -> Verb | NotUnderstood:
+    if word.lower() in tuple(Verb):
+        return Verb(word.lower())
+    close = difflib.get_close_matches(word.lower(), list(Verb), n=1, cutoff=0.5)
+    meant = f" Did you mean `{close[0]}`?" if close else ""
+    return NotUnderstood(sentence=f"There is no command `{word[:40]}`.{meant}")
+
+
+def _with_mesh(verb: Verb, words: list[str], meshes: Sequence[MeshName]) -> Intent | NotUnderstood:
+    if words and words[0] in meshes:
+        return _with_details(verb, MeshName(words[0]), words[1:])
+    if verb is Verb.TRANSITION and words and len(meshes) == 1 and _is_detail(words):
+        return _with_details(verb, meshes[0], words)
+    if words:
+        return _unknown_mesh(words[0], meshes)
+    if verb is Verb.STATUS or len(meshes) == 1:
+        return Intent(verb=verb, mesh=meshes[0])
+    return NotUnderstood(sentence=f"Which mesh? One of: {', '.join(meshes)}.")
+
+
+def _is_detail(words: list[str]) -> bool:
+    """A lone unknown word is a mistyped mesh; `lifetime=…` or a sentence is not."""
+    return words[0].startswith(("lifetime=", "reason=")) or len(words) > 2
+
+
+def _unknown_mesh(word: str, meshes: Sequence[MeshName]) -> NotUnderstood:
+    close = difflib.get_close_matches(word, list(meshes), n=1, cutoff=0.5)
+    meant = f" Did you mean `{close[0]}`?" if close else f" Known: {', '.join(meshes)}."
+    return NotUnderstood(sentence=f"There is no mesh `{word[:40]}`.{meant}")
+
+
+def _with_details(verb: Verb, mesh: MeshName, words: list[str]) -> Intent | NotUnderstood:
+    if verb is not Verb.TRANSITION:
+        if words:
+            return NotUnderstood(
+                sentence=f"`{verb}` takes a mesh and nothing more; `{words[0][:40]}` is too much."
+            )
+        return Intent(verb=verb, mesh=mesh)
+    lifetime: timedelta | None = None
+    rest: list[str] = []
+    for word in words:
+        if word.startswith("lifetime="):
+            read = read_lifetime(word.removeprefix("lifetime="))
+            if isinstance(read, NotUnderstood):
+                return read
+            lifetime = read
+        else:
+            rest.append(word)
+    reason = " ".join(rest).removeprefix("reason=").strip("\"'")[:MAX_REASON]
+    return Intent(verb=verb, mesh=mesh, lifetime=lifetime, reason=reason, spelled_out=bool(words))
+
+
+def read_lifetime(text: str) -> timedelta | NotUnderstood:
+    """`10y` or `3650d`; a year is 365 days, as Istio counts."""
+    match = _DURATION.match(text.strip())
+    if not match:
+        return NotUnderstood(sentence=f"`{text[:40]}` is no lifetime: write `10y` or `3650d`.")
+    lifetime = timedelta(days=int(match.group(1)) * (365 if match.group(2) == "y" else 1))
+    if not MIN_LIFETIME <= lifetime <= MAX_LIFETIME:
+        return NotUnderstood(
+            sentence=f"A root may live {MIN_LIFETIME.days} days to {MAX_LIFETIME.days // 365} years; "
+            f"`{text}` is outside that."
+        )
+    return lifetime

@@ -1,0 +1,114 @@
+"""Makes certificates: the candidate root of an extension, and the throw-away leaf that tries it.
+
+The key, the serial numbers and the time come from the caller. Source: facts of Istio's own roots
+(security/pkg/pki/util/generate_cert.go) and RFC 5280 sections 4.1.2 and 4.2.1.
+"""
+
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from bot.core.certificates import (
+    Certificate,
+    SigningKey,
+    ThrowAwayKey,
+    authority_key,
+    subject_key_id,
+    why_not_a_signer,
+)
+from bot.errors import CertificateUnusable
+
+CLOCK_SKEW = timedelta(minutes=10)
+"""How far back a new root's not_before lies: a node whose clock is behind must not refuse it."""
+
+THROW_AWAY_LIFETIME = timedelta(minutes=5)
+
+UNDERSTOOD_CRITICAL = (x509.BasicConstraints.oid, x509.KeyUsage.oid, x509.NameConstraints.oid)
+"""Critical extensions that BoringSSL and Go both process in a root."""
+
+
+def extend_root(
+    old: Certificate, key: SigningKey, *, serial: int, now: datetime, lifetime: timedelta
+) -> Certificate:
+    """Re-issue a self-signed root: same key, same subject DER, same extensions, new validity and serial.
+
+    An AuthorityKeyIdentifier is left out: it may name the old root's serial, and a root needs none.
+
+    Raises:
+        CertificateUnusable: the old root is not self-signed by this key, is no CA, holds a critical
+            extension that verifiers do not process, or could not be reproduced byte for byte.
+    """
+    _refuse_unfit(old, key)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(old.parsed.subject)
+        .issuer_name(old.parsed.subject)
+        .public_key(key.public_key())
+        .serial_number(serial)
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(now + lifetime)
+    )
+    for extension in _kept_extensions(old):
+        builder = builder.add_extension(extension.value, critical=extension.critical)
+    new = key.sign(builder)
+    _assert_interchangeable(old, new)
+    return new
+
+
+def _refuse_unfit(old: Certificate, key: SigningKey) -> None:
+    if key.public_key_digest != old.public_key_digest:
+        raise CertificateUnusable("the private key does not belong to the root certificate")
+    if old.parsed.issuer.public_bytes() != old.subject_der:
+        raise CertificateUnusable("the certificate is not self-signed: its issuer is another name")
+    if reason := why_not_a_signer(old):
+        raise CertificateUnusable(f"the root certificate {reason}")
+    for extension in old.parsed.extensions:
+        if extension.critical and extension.oid not in UNDERSTOOD_CRITICAL:
+            name = extension.oid.dotted_string
+            raise CertificateUnusable(f"the root has a critical extension that verifiers refuse: {name}")
+
+
+def _kept_extensions(old: Certificate) -> list[x509.Extension[x509.ExtensionType]]:
+    return [e for e in old.parsed.extensions if e.oid != x509.AuthorityKeyIdentifier.oid]
+
+
+def _assert_interchangeable(old: Certificate, new: Certificate) -> None:
+    """Compare encodings, not meanings: Go compares subjects byte for byte."""
+    if new.subject_der != old.subject_der or new.parsed.issuer.public_bytes() != old.subject_der:
+        raise CertificateUnusable("the subject could not be reproduced byte for byte")
+    if new.public_key_digest != old.public_key_digest:
+        raise CertificateUnusable("the public key could not be reproduced")
+    before = {e.oid: (e.critical, e.value.public_bytes()) for e in _kept_extensions(old)}
+    after = {e.oid: (e.critical, e.value.public_bytes()) for e in new.parsed.extensions}
+    if before != after or subject_key_id(old) != subject_key_id(new) or authority_key(new) is not None:
+        raise CertificateUnusable("the extensions could not be reproduced byte for byte")
+
+
+def throw_away_leaf(
+    root: Certificate,
+    key: SigningKey,
+    *,
+    public_key: ThrowAwayKey,
+    serial: int,
+    now: datetime,
+) -> Certificate:
+    """A leaf as Citadel makes them (empty subject, SPIFFE URI), to try a root before it is used.
+
+    It names the subject key id of its root, as a CA built with Go 1.15 or later does.
+    """
+    identity = x509.UniformResourceIdentifier("spiffe://rootkeeper.invalid/throw-away")
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(root.parsed.subject)
+        .public_key(public_key)
+        .serial_number(serial)
+        .not_valid_before(now - timedelta(seconds=1))
+        .not_valid_after(now + THROW_AWAY_LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([identity]), critical=True)
+    )
+    own = subject_key_id(root)
+    if own is not None:
+        named = x509.AuthorityKeyIdentifier(own, None, None)
+        builder = builder.add_extension(named, critical=False)
+    return key.sign(builder)

@@ -1,0 +1,294 @@
+"""What was seen of one mesh at one time: a MeshSnapshot and its parts.
+
+Plain values for checks and plans to judge; nothing here judges. The reader fills it, says by name
+what it could not read, and drops everything private: of a workload secret only its certificates
+arrive here, of the CA's key only facts about its public half.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.core.certificates import Bundle, Certificate, KeyFacts
+from bot.core.ids import ClusterUid, MeshName
+
+
+class Part(StrEnum):
+    """What a look at a mesh may include; a gate asks only for what it judges."""
+
+    AUTHORITY = "authority"
+    """CA secret, other CA sources, control plane Deployments and pods, autoscalers, server time."""
+    SECRETS = "secrets"
+    """Workload secrets and the `istio-security` ConfigMap."""
+    WEBHOOKS = "webhooks"
+    """caBundles of the mesh's admission webhooks."""
+    PROXIES = "proxies"
+    """Every pod with a proxy, and the certificates that each proxy has loaded."""
+    POLICY = "policy"
+    """Whether mutual TLS is used."""
+
+
+EVERYTHING = frozenset(Part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRef:
+    """One Kubernetes object; `namespace` is empty for cluster-wide kinds."""
+
+    kind: str
+    namespace: str = ""
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """Something that exists or may exist and could not be read, and why, in words."""
+
+    part: Part
+    what: str
+    """`Secrets in namespace bank`, `proxy of shop/cart-5d9`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretState:
+    """One state of a secret's data: what an approval is bound to and a write is conditional on."""
+
+    uid: str
+    resource_version: str
+    digests: tuple[tuple[str, str], ...]
+    """(key, SHA-256 hex over the decoded value), sorted by key."""
+
+    def same_data(self, other: "SecretState") -> bool:
+        """Whether it is the same object with the same bytes; metadata may differ."""
+        return self.uid == other.uid and self.digests == other.digests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaSecret:
+    """The secret that the CA signs from."""
+
+    ref: ObjectRef
+    type: str
+    state: SecretState
+    immutable: bool
+    root: Bundle
+    """`ca-cert.pem`: the signer first, then further trusted roots."""
+    key: KeyFacts
+    """About `ca-key.pem`."""
+    labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+    owners: tuple[str, ...] = ()
+    """`Kind name` of each owner reference."""
+    managers: tuple[str, ...] = ()
+    """Names of field managers that wrote `data`, latest last."""
+    faults: tuple[str, ...] = ()
+    """What is wrong with its data as a whole: none at all, a value that is not base64."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One container of a pod or a pod template."""
+
+    name: str
+    image: str
+    arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str | None], ...] = ()
+    """(name, value); None where the value comes from somewhere else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A Deployment or DaemonSet of the control plane."""
+
+    ref: ObjectRef
+    uid: str
+    labels: tuple[tuple[str, str], ...]
+    """Of the pod template: components are recognised by these."""
+    containers: tuple[Container, ...]
+    secret_volumes: tuple[str, ...] = ()
+    """Names of mounted secrets."""
+    desired: int
+    updated: int
+    ready: int
+    total: int
+    """All pods, old ones included."""
+    observed: bool
+    """The controller has seen the newest generation."""
+    restarted_at: str = ""
+    """The template's `kubectl.kubernetes.io/restartedAt` annotation."""
+    autoscaled: bool = False
+    trouble: str = ""
+    """Why pods are not ready, from their statuses, in words; empty when they are."""
+
+    @property
+    def settled(self) -> bool:
+        """No rollout is under way and every wanted replica is new and ready."""
+        return self.observed and self.updated == self.ready == self.total == self.desired
+
+    def label(self, key: str) -> str:
+        """A pod template label's value; empty when absent."""
+        return dict(self.labels).get(key, "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """A pod of the control plane or with a proxy."""
+
+    ref: ObjectRef
+    uid: str
+    workload: str
+    """`Kind name` of the controller, with the ReplicaSet's hash removed; empty for a bare pod."""
+    labels: tuple[tuple[str, str], ...]
+    service_account: str
+    phase: str
+    ready: bool
+    started_at: datetime | None
+    """When its youngest container started: what a process read at start is not older than this."""
+    containers: tuple[Container, ...]
+    """Init containers that keep running (native sidecars) included."""
+    secret_volumes: tuple[str, ...] = ()
+    host_network: bool = False
+    deleting: bool = False
+
+    def label(self, key: str) -> str:
+        """A label's value; empty when absent."""
+        return dict(self.labels).get(key, "")
+
+    def container(self, name: str) -> Container | None:
+        """The container of that name."""
+        return next((c for c in self.containers if c.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadSecret:
+    """An `istio.io/key-and-cert` secret that Citadel keeps for a service account."""
+
+    ref: ObjectRef
+    service_account: str
+    """From its annotation; empty when the annotation is missing."""
+    root: Bundle
+    leaf: Certificate | None
+    """The first certificate of `cert-chain.pem`."""
+    leaf_fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceFacts:
+    """What decides whether Citadel looks after a namespace's secrets."""
+
+    name: str
+    terminating: bool
+    override: str = ""
+    """Label `ca.istio.io/override`."""
+    environment: str = ""
+    """Label `ca.istio.io/env`."""
+    service_accounts: frozenset[str] | None = None
+    """None when they could not be listed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustConfigMap:
+    """A ConfigMap that distributes the root (`istio-security`, key `caTLSRootCert`)."""
+
+    ref: ObjectRef
+    root: Bundle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """One entry of an admission webhook configuration that belongs to the mesh."""
+
+    ref: ObjectRef
+    entry: str
+    root: Bundle
+    injected: bool = False
+    """Somebody else fills the caBundle (annotation `cert-manager.io/inject-ca-from`)."""
+    service: str = ""
+    """`namespace/name` of the Service it calls."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedCertificate:
+    """A certificate as Envoy's `/certs` tells of it: enough to recognise one, not to verify with."""
+
+    serial: int
+    not_before: datetime
+    not_after: datetime
+
+    def is_of(self, certificate: Certificate) -> bool:
+        """Whether this is that certificate: same serial number and same start, to the second."""
+        return self.serial == certificate.serial and self.not_before == certificate.not_before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """One Envoy and what it has loaded; `fault` says why nothing could be told."""
+
+    pod: Pod
+    version: str
+    """Of its image: `1.4.10`; empty when the tag is no version."""
+    roots: tuple[LoadedCertificate, ...] = ()
+    leaves: tuple[LoadedCertificate, ...] = ()
+    fault: str = ""
+    asked: bool = True
+    """False for a pod that is not to be asked: completed, or being deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutualTls:
+    """What says whether workloads use mutual TLS; None where it could not be read."""
+
+    mesh_policy: str | None = ""
+    """`strict`, `permissive`, or empty when there is none."""
+    policies: int | None = 0
+    """Namespace or workload policies that ask for mutual TLS."""
+    destination_rules: int | None = 0
+    """Destination rules whose clients use `ISTIO_MUTUAL`."""
+    control_plane: bool | None = False
+    """Proxies talk to the control plane over mutual TLS (`controlPlaneAuthPolicy: MUTUAL_TLS`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignSigns:
+    """Traces of CAs that are not Citadel."""
+
+    plugged_secret: bool | None = False
+    """A secret `cacerts` exists in the mesh's namespace; None when that could not be read."""
+    workloads: tuple[str, ...] = ()
+    """`kind namespace/name` of istio-csr, SPIRE and the like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshSnapshot:
+    """Everything that was seen of one mesh at `taken_at`, and what could not be read."""
+
+    mesh: MeshName
+    namespace: str
+    """Where the control plane lives."""
+    cluster_uid: ClusterUid
+    parts: frozenset[Part]
+    """What was looked at; the fields of other parts are empty and say nothing."""
+    taken_at: datetime
+    """By the bot's clock."""
+    clock_skew: timedelta | None = None
+    """API server's clock minus the bot's; None when the server sent no date."""
+    ca_secret: CaSecret | None = None
+    """None when it is absent or unread: `unread` tells which."""
+    foreign: ForeignSigns = field(default_factory=ForeignSigns)
+    workloads: tuple[Workload, ...] = ()
+    control_plane_pods: tuple[Pod, ...] = ()
+    namespaces: tuple[NamespaceFacts, ...] = ()
+    secrets: tuple[WorkloadSecret, ...] = ()
+    trust: TrustConfigMap | None = None
+    webhooks: tuple[Webhook, ...] = ()
+    proxies: tuple[Proxy, ...] = ()
+    mutual_tls: MutualTls = field(default_factory=MutualTls)
+    unread: tuple[Unread, ...] = ()
+
+    def unread_in(self, part: Part) -> tuple[Unread, ...]:
+        """What of one part could not be read."""
+        return tuple(u for u in self.unread if u.part is part)

@@ -1,0 +1,1 @@
+"""Act: the world outside. No edge knows another."""

@@ -1,0 +1,1 @@
+"""Orders: the use cases, over the protocols in `ports`. No third-party library here."""

@@ -1,0 +1,230 @@
+"""What the use cases need of the world. Each protocol has one real edge and one fake.
+
+Every method may raise the errors of `bot.errors` that are named here, and no others.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+from bot.core.approval import Act, Approvers, PersonFacts
+from bot.core.certificates import SigningKey, ThrowAwayKey
+from bot.core.ids import MeshName, RotationId, TeamId, UserId
+from bot.core.intent import Intent
+from bot.core.mesh import MeshSnapshot, ObjectRef, Part, SecretState
+from bot.core.record import Caller, Change, CheckRecord, Message, NoticeMemory, Reply
+from bot.core.rotation import Rotation
+
+
+class ClusterReader(Protocol):
+    """One mesh's cluster, for looking."""
+
+    def read(self, parts: frozenset[Part]) -> MeshSnapshot:
+        """Look once. What cannot be read is named in the snapshot, not raised.
+
+        Raises:
+            ClusterUnreachable: not even the cluster's identity could be read.
+            ClusterForbidden: likewise.
+        """
+
+    def signing_key(self, expected: SecretState) -> SigningKey:
+        """The CA's private key, if the secret's data is still in that state.
+
+        Raises:
+            KeyUnusable, ObjectAbsent, ClusterConflict (other data), ClusterForbidden, ClusterUnreachable.
+        """
+
+
+class ClusterWriter(Protocol):
+    """One mesh's cluster, for the few effects that a rotation has. Each is safe to repeat."""
+
+    def hold(self, holder: RotationId, *, now: datetime) -> None:
+        """Take or renew the Lease that keeps a second bot out.
+
+        Raises:
+            ClusterConflict: another holder has it and renewed it lately.
+        """
+
+    def release(self, holder: RotationId) -> None:
+        """Give the Lease back; not an error when it is somebody else's by now."""
+
+    def back_up(self, rotation_id: RotationId, *, expected: SecretState) -> SecretState:
+        """Copy every value of the CA secret, byte for byte, into the backup Secret, and read it back.
+
+        Gives the state of the copy (its digests are keyed by the CA secret's own keys).
+
+        Raises:
+            ClusterConflict: the CA secret is not in the expected state.
+            ClusterRefused: the copy differs, or the backup Secret is full or immutable.
+            ObjectAbsent: the CA secret or the backup Secret does not exist.
+        """
+
+    def replace_root(
+        self, pem: bytes, *, expected: SecretState, rotation_id: RotationId, rehearse: bool
+    ) -> SecretState:
+        """Put `ca-cert.pem` in place, conditional on resourceVersion; nothing else of the data changes.
+
+        With `rehearse` the server goes through all of it and writes nothing. Metadata that changed
+        since `expected` is no obstacle, data that changed is.
+
+        Raises:
+            ClusterConflict, ClusterRefused, ObjectAbsent, ClusterForbidden, ClusterUnreachable.
+            OutcomeUnknown: sent, and no answer came.
+        """
+
+    def backed_up_root(self, rotation_id: RotationId) -> bytes:
+        """`ca-cert.pem` (PEM, as it was) from that rotation's backup.
+
+        Raises:
+            ObjectAbsent: no backup of that rotation.
+        """
+
+    def restart(self, workload: ObjectRef, *, mark: str) -> None:
+        """Roll a Deployment or DaemonSet over by its template's restartedAt annotation, set to `mark`.
+
+        The same mark again changes nothing.
+        """
+
+
+class Store(Protocol):
+    """The record. A change is one transaction: state, messages and audit rows together."""
+
+    def commit(self, change: Change) -> Rotation | None:
+        """Write a change; gives the rotation with its new version, if the change holds one.
+
+        Raises:
+            LostRace: the rotation's version is not the one the change was made from, or another
+                rotation of the mesh is active.
+            NotLeader: this process does not hold the epoch.
+            StoreError: anything else; nothing was written.
+        """
+
+    def rotation(self, rotation_id: RotationId) -> Rotation:
+        """One rotation.
+
+        Raises:
+            RecordAbsent: there is none of this id.
+        """
+
+    def active_rotations(self) -> tuple[Rotation, ...]:
+        """Every rotation that is not in a final state, oldest first."""
+
+    def past_rotations(self, mesh: MeshName, *, limit: int) -> tuple[Rotation, ...]:
+        """The newest rotations of a mesh, newest first, final ones included."""
+
+    def last_check(self, mesh: MeshName) -> CheckRecord | None:
+        """The latest scheduled check of a mesh, whether or not it could run."""
+
+    def notices(self, mesh: MeshName) -> NoticeMemory:
+        """Which warnings were given for a mesh's roots."""
+
+
+class Replies(Protocol):
+    """Answers for one person's eyes, at once and at best effort; what must arrive is a Message."""
+
+    def reply(self, caller: Caller, reply: Reply) -> None:
+        """Show it to the caller only. Never raises: a lost reply changes nothing."""
+
+
+class Directory(Protocol):
+    """Who people are, looked up now, never remembered longer than a minute."""
+
+    def person(self, team: TeamId, user: UserId) -> PersonFacts:
+        """Raises DirectoryUnavailable when it cannot be looked up in full."""
+
+    def approvers(self) -> Approvers:
+        """Who may approve, with groups resolved. Raises DirectoryUnavailable."""
+
+    def channel_fault(self, channel: str) -> str | None:
+        """Why this channel must not be used for decisions (shared outside, archived); None when fine.
+
+        Raises DirectoryUnavailable.
+        """
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+
+
+class Keys(Protocol):
+    """Randomness."""
+
+    def rotation_id(self) -> RotationId:
+        """128 random bits."""
+
+    def serial(self) -> int:
+        """A positive random serial number of 127 bits."""
+
+    def throw_away_key(self) -> ThrowAwayKey:
+        """The public half of a fresh P-256 key whose private half is dropped."""
+
+
+class Scheduler(Protocol):
+    """Comes back later, on threads of its own."""
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Run this once, as soon as a worker is free."""
+
+    def advance_soon(self, rotation_id: RotationId) -> None:
+        """Have `advance` run for a rotation as soon as a worker is free; never twice at once."""
+
+
+class Desk(Protocol):
+    """What a door (slash command, button, dialog) hands over; `flow.desk` is the real one.
+
+    Both may take long and answer through Replies and the outbox: call them on a worker, not in a
+    listener. They never raise.
+    """
+
+    def command(self, caller: Caller, intent: Intent) -> None:
+        """Somebody typed a command that was understood (or sent the transition dialog)."""
+
+    def decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
+        """Somebody pressed a button or typed its command; `note` is their reason, as they typed it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """A message in the outbox."""
+
+    id: int
+    message: Message
+    created_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """Where a subject's own message stands."""
+
+    channel: str
+    ts: str
+    drawn_at: datetime
+    """When it was last posted or redrawn."""
+
+
+class Outbox(Protocol):
+    """Messages that were committed and are not told yet, oldest first."""
+
+    def due(self, now: datetime, *, limit: int) -> tuple[Queued, ...]:
+        """Messages whose time has come. Redraws of one subject are one message."""
+
+    def delivered(self, queued: Queued, *, channel: str, ts: str, now: datetime) -> None:
+        """It is told; a NEW or ANCHOR message becomes (or stays) its subject's anchor."""
+
+    def postponed(self, queued: Queued, *, until: datetime, fault: str) -> None:
+        """Not told yet, for this reason ("" for mere pacing, which is no attempt)."""
+
+    def given_up(self, queued: Queued, *, now: datetime, fault: str) -> None:
+        """It will never be told; kept with the reason."""
+
+    def anchor(self, subject: str) -> Anchor | None:
+        """The subject's own message, if one was posted and is not known to be gone."""
+
+    def forget_anchor(self, subject: str) -> None:
+        """The subject's own message is gone (deleted, archived): the next drawing is a new post."""
