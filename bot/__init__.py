@@ -1,0 +1,1 @@
+"""Rootkeeper: Istio root certificates, watched and rotated from Slack."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-
 from bot.core.approval import Act, Approvers, PersonFacts
 from bot.core.certificates import SigningKey, ThrowAwayKey
 from bot.core.ids import MeshName, RotationId, TeamId, UserId
