@@ -97,7 +97,7 @@ def key_matches(scene: Scene) -> Judged | None:
 def _mismatch(secret: CaSecret) -> str:
     for position, certificate in enumerate(secret.root.certificates[1:], start=2):
         if certificate.public_key_digest == secret.key.public_key_digest:
-            return f"the private key belongs to certificate {position} of ca-cert.pem, not to the first: the CA cannot start"
+            return f"the private key belongs to certificate {position} of ca-cert.pem, not 1: the CA cannot start"
     return "the private key belongs to no certificate in ca-cert.pem: the CA cannot start"
 
 
@@ -161,6 +161,18 @@ def expiry(scene: Scene) -> Judged | None:
             sentence, severity=Severity.CRITICAL if remaining < CRITICAL_BELOW else Severity.WARNING
         )
     return ok(sentence)
+
+
+def current(scene: Scene) -> Judged | None:
+    """Whether the CA secret holds the root that is expected everywhere."""
+    signer, expected = scene.signer, scene.policy.expected
+    if signer is None or expected is None:
+        return None
+    if signer == expected:
+        return ok(f"the CA signs with the root {expected.fingerprint[:16]}")
+    return not_ok(
+        f"the CA signs with the root {signer.fingerprint[:16]}, not with {expected.fingerprint[:16]}"
+    )
 
 
 def already_valid(scene: Scene) -> Judged | None:

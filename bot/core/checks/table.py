@@ -144,6 +144,13 @@ CLOCK = Check(
     hint="Mend the clock (NTP) of the bot's node or of the API server.",
     rule=ca.clock,
 )
+CURRENT = Check(
+    id="ca.current",
+    title="The CA signs with the root that should be everywhere",
+    severity=C,
+    hint="Somebody or something wrote the CA secret since. Find out who before going on.",
+    rule=ca.current,
+)
 SECRETS = Check(
     id="ws.root",
     title="Every workload secret carries the root",
@@ -242,7 +249,7 @@ PREFLIGHT = (*_CA, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
 """What must be so before a plan is offered, and again before it starts. Holders that are behind
 already are no obstacle: the rotation brings them up."""
 
-VERIFICATION = (RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, EXPIRY, *_HOLDERS)
+VERIFICATION = (RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, *_HOLDERS)
 """What `verify` asks, and what ends a rotation."""
 
 ALL = tuple(dict.fromkeys((*ROUTINE, *PREFLIGHT, *VERIFICATION)))
