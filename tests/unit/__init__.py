@@ -1,0 +1,1 @@
+"""Values and fakes only: no network, no cluster, no sleeping."""
