@@ -1,4 +1,7 @@
-"""`.env.example` says of every setting what its field says. `python -m tests.unit.test_env_example` writes it."""
+"""`.env.example` says of every setting what its field says.
+
+`python -m tests.unit.test_env_example` writes it anew.
+"""
 
 import textwrap
 from pathlib import Path
@@ -21,7 +24,8 @@ def expected() -> str:
 
 
 def block(name: str, field: FieldInfo) -> str:
-    example = f" Example: {(field.examples or [''])[0]}" if field.default in {None, ""} else ""
+    (shown,) = field.examples or [""]
+    example = f" Example: {shown}" if str(field.default) != shown else ""
     comment = textwrap.wrap(f"{field.description}{example}", width=98, break_on_hyphens=False)
     value = field.default if field.default is not None else ""
     # quoted, because # and spaces mean something to some readers of such files
