@@ -36,8 +36,8 @@ WAIT_FOR_ANCHOR = timedelta(minutes=1)
 _log = structlog.get_logger(__name__)
 
 
-class _Paced(Exception):  # noqa: N818  (not an error: the message simply stays due)
-    """Too soon after the one before."""
+class _Paced(Exception):
+    """Too soon after the one before: the message simply stays due."""
 
 
 class Poster:
@@ -143,9 +143,9 @@ class Poster:
         match queued.message.placement:
             case Placement.NEW:
                 return self._post(queued, self._channel, now=now)
-            case Placement.ANCHOR if anchor is None:
-                return self._post(queued, self._channel, now=now)
             case Placement.ANCHOR:
+                if anchor is None:
+                    return self._post(queued, self._channel, now=now)
                 return self._redraw(queued, anchor, now=now)
             case _:
                 return self._answer(queued, anchor, now=now)

@@ -1,4 +1,4 @@
-"""The calls that put a message into Slack: post, redraw, upload; and what to say when Slack refuses a form."""
+"""The calls that put a message into Slack: post, redraw, upload; and what then when Slack refuses."""
 
 import re
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Voice:
 
     def redraw(self, shown: Rendered, anchor: Anchor, *, reference: str) -> Told:
         """Another content for a message of ours; text and blocks always together, else blocks vanish."""
-        place = {"channel": anchor.channel, "ts": anchor.ts}
+        place: dict[str, Any] = {"channel": anchor.channel, "ts": anchor.ts}
         try:
             self._client.chat_update(**place, **_form(shown))
         except SLACK_TROUBLE as error:
