@@ -1,0 +1,1 @@
+"""Tests, in layers: unit, contract, scenario, real."""

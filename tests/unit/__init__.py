@@ -1,0 +1,1 @@
+"""Core and flow on values and fakes; edges on what needs nothing."""
