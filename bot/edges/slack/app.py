@@ -90,7 +90,9 @@ def identify(client: WebClient) -> Identity:
 def _translated(what: str, error: Exception) -> SlackError:
     fault = fault_of(error)
     hint = fault.hint or "Check the network between the bot and Slack; the bot tries again by itself."
-    return SlackError(f"{what}: {fault.code}", hint=hint, retry_after=fault.retry_after)
+    passing = fault.kind in (Kind.PASSING, Kind.PACED)
+    retry_after = (fault.retry_after or RECONNECT_AFTER) if passing else None
+    return SlackError(f"{what}: {fault.code}", hint=hint, retry_after=retry_after)
 
 
 def build_app(
