@@ -149,7 +149,8 @@ class Connection:
         sent = [f"sec-websocket-protocol: {protocols}"]
         if "authorization" in headers:
             sent.append(f"authorization: {headers['authorization']}")
-        options: dict[str, Any] = {"header": sent, "timeout": min(seconds, CONNECT_SECONDS)}
+        # One bound for all of it: the API server answers only when it has reached the node.
+        options: dict[str, Any] = {"header": sent, "timeout": seconds}
         settings = self._api.configuration
         if settings.proxy or settings.proxy_headers:
             options = _with_proxy(options, settings, url, headers)
