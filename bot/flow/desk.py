@@ -28,7 +28,7 @@ from bot.core.record import (
     StatusShown,
 )
 from bot.core.rotation import Person, Rotation, RotationState, propose
-from bot.errors import LostRace, RootkeeperError
+from bot.errors import LostRace, RootkeeperError, StoreError
 from bot.flow import look
 from bot.flow.decide import Court, decide, refusal_of
 from bot.flow.look import Look
@@ -233,9 +233,19 @@ class FrontDesk:
         hint: str = "",
         reference: str = "",
     ) -> None:
-        """Tell the person at once, and keep it in the channel as well where that can be recorded."""
-        about = f" (reference {reference})" if reference else ""
-        self.replies.reply(caller, Refused(sentence=f"That did not work: {message}{about}", hint=hint))
+        """In the channel, where it stays; for their eyes only when even that cannot be recorded."""
+        failed = RequestFailed(
+            what=what,
+            mesh=mesh,
+            person=Person(team=caller.team, user=caller.user, name=caller.name),
+            message=message,
+            hint=hint,
+            reference=reference,
+        )
+        try:
+            self._post(failed)
+        except StoreError as fault:
+            self.replies.reply(caller, Refused(sentence=f"That did not work: {message}", hint=fault.message))
 
     def _post(self, content: RequestFailed) -> None:
         subject = f"report/{self.court.keys.rotation_id()}"

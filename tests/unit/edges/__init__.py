@@ -1,1 +1,1 @@
-"""Mirrors bot/edges."""
+"""Of each edge, what its contract suite cannot say."""
