@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -65,7 +66,7 @@ class AdvanceLoop:
         self,
         advance: Callable[[RotationId], Outcome],
         *,
-        run: Callable[[Work], None],
+        run: Callable[[Work], object],
         later: Callable[[timedelta, RotationId], None],
         report_bug: ReportBug,
     ) -> None:
@@ -149,7 +150,7 @@ class BotScheduler:
         self._beat_at = time.monotonic()
         self._loop = AdvanceLoop(
             advance,
-            run=lambda work: self._submit(self._rotations, work),
+            run=partial(self._submit, self._rotations),
             later=self._advance_later,
             report_bug=report_bug,
         )
@@ -167,7 +168,8 @@ class BotScheduler:
 
     def soon(self, work: Work) -> None:
         """Run this once, as soon as a worker is free."""
-        self._submit(self._errands, work)
+        if not self._submit(self._errands, work):
+            log.warning("errand dropped", reason="the bot is stopping")
 
     def advance_soon(self, rotation_id: RotationId) -> None:
         """Have `advance` run for a rotation as soon as a worker is free; never twice at once."""
@@ -243,14 +245,14 @@ class BotScheduler:
 
         self._submit(pool, once)
 
-    def _submit(self, pool: ThreadPoolExecutor, work: Work) -> None:
+    def _submit(self, pool: ThreadPoolExecutor, work: Work) -> bool:
         with self._lock:
             if self._stopping:
-                log.info("work dropped", reason="stopping")
-                return
+                return False
             future = pool.submit(self._guarded, work)
             self._futures.add(future)
         future.add_done_callback(self._forget)
+        return True
 
     def _guarded(self, work: Work) -> None:
         try:
