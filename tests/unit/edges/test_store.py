@@ -1,4 +1,4 @@
-"""What only the record on a database has: the file, its tables, its documents, its lease."""
+"""What only the record on a database has: the file, its tables, its guard, its lease."""
 
 import signal
 import sqlite3
@@ -6,38 +6,25 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sqlalchemy import Engine, text, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from bot.core.record import AuditEvent, Change, CheckRecord, Content, Given
-from bot.core.rotation import Rotation
+from bot.core.record import Change, CheckRecord, Given
 from bot.edges.store import tables
 from bot.edges.store.engine import open_database, reading, writing
-from bot.edges.store.guard import refuse_secrets
 from bot.edges.store.lease import Lease
 from bot.edges.store.migrate import upgrade
 from bot.edges.store.outbox import SqlOutbox
-from bot.edges.store.records import Stored, decode, decode_content, encode
 from bot.edges.store.store import SqlStore
 from bot.errors import LostRace, NotLeader, StoreError
+from tests.contract.store_record import MINUTE, StoppedClock, a_store
 from tests.contract.store_samples import NOW, PRIVATE_KEY, PROD, a_card, a_milestone, a_rotation, an_event
-
-MINUTE = timedelta(minutes=1)
-
-
-class StoppedClock:
-    def now(self) -> datetime:
-        return NOW
 
 
 @pytest.fixture
@@ -56,12 +43,6 @@ def engine(path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def store(engine: Engine) -> SqlStore:
     return a_store(engine)
-
-
-def a_store(engine: Engine) -> SqlStore:
-    epoch = Lease(engine).acquire("me", now=NOW, duration=MINUTE)
-    assert epoch is not None
-    return SqlStore(engine, epoch=lambda: epoch, clock=StoppedClock())
 
 
 # --- the file --------------------------------------------------------------------------------
@@ -171,7 +152,7 @@ from bot.core.record import Change
 from bot.edges.store.engine import open_database, writing
 from bot.edges.store.migrate import upgrade
 from tests.contract.store_samples import a_card, a_rotation, an_event
-from tests.unit.edges.test_store import a_store
+from tests.contract.store_record import a_store
 
 engine = open_database(sys.argv[1])
 upgrade(engine)
@@ -281,63 +262,6 @@ def test_every_row_that_is_written_names_its_epoch(engine: Engine) -> None:
     assert epochs == [2] * 5
 
 
-# --- documents -------------------------------------------------------------------------------
-
-st.register_type_strategy(datetime, st.datetimes(timezones=st.just(UTC)))
-st.register_type_strategy(str, st.text(st.characters(), max_size=20))  # lone surrogates too
-
-
-@pytest.mark.parametrize("kind", [Rotation, AuditEvent, CheckRecord, Given])
-def test_a_document_gives_back_exactly_what_was_put_in(
-    kind: type[Rotation | AuditEvent | CheckRecord | Given],
-) -> None:
-    @settings(max_examples=60, deadline=None)
-    @given(st.from_type(kind))
-    def check(value: Rotation | AuditEvent | CheckRecord | Given) -> None:
-        assert decode(kind, encode(value)) == value
-
-    check()
-
-
-@pytest.mark.parametrize("kind", get_args(Content))
-def test_a_content_gives_back_exactly_what_was_put_in(kind: type[Content]) -> None:
-    @settings(max_examples=40, deadline=None)
-    @given(st.from_type(kind))
-    def check(value: Content) -> None:
-        restored = decode_content(encode(value))
-        assert restored == value
-        assert type(restored) is kind
-
-    check()
-
-
-def test_a_serial_number_of_127_bits_and_half_a_microsecond_less_survive() -> None:
-    check = CheckRecord(mesh=PROD, at=NOW, ok=True, summary="", remaining=timedelta(days=-9, microseconds=1))
-
-    assert decode(Rotation, encode(a_rotation())).plan.new_root.serial == 2**127 - 1
-    assert decode(CheckRecord, encode(check)) == check
-
-
-def test_a_document_of_an_unknown_format_is_refused_with_a_hint() -> None:
-    with pytest.raises(StoreError, match="format 2") as fault:
-        decode(Rotation, replace(encode(a_rotation()), format=2))
-
-    assert "newer" in fault.value.hint
-
-
-def test_a_content_of_an_unknown_class_is_refused_with_a_hint() -> None:
-    with pytest.raises(StoreError, match="Poem") as fault:
-        decode_content(Stored(kind="Poem", format=1, body="{}"))
-
-    assert "newer" in fault.value.hint
-
-
-@pytest.mark.parametrize("body", ["", "{", "[]", '{"id": 1}', "null"])
-def test_a_damaged_document_is_told(body: str) -> None:
-    with pytest.raises(StoreError, match="Rotation in the record cannot be read"):
-        decode(Rotation, Stored(kind="Rotation", format=1, body=body))
-
-
 def test_a_rotation_in_an_unknown_format_stops_reading_not_the_process(
     engine: Engine, store: SqlStore
 ) -> None:
@@ -347,43 +271,6 @@ def test_a_rotation_in_an_unknown_format_stops_reading_not_the_process(
 
     with pytest.raises(StoreError, match="format 7"):
         store.active_rotations()
-
-
-# --- the guard -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        PRIVATE_KEY,
-        b"\xff" + PRIVATE_KEY.encode(),
-        {"a": [("b", PRIVATE_KEY)]},
-        {"xoxb-1234567890": 1},
-        "bearer xapp-1-A0B1C2-99",
-        "xoxe-1-abcdefgh",
-        "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQo=",
-        "eFBSSVZBVEUgS0VZ",
-        "eHhQUklWQVRFIEtFWQ==",
-    ],
-)
-def test_a_secret_is_refused_wherever_it_hides(value: object) -> None:
-    with pytest.raises(StoreError, match="private key or a Slack token"):
-        refuse_secrets(value)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "-----BEGIN CERTIFICATE-----",
-        "set SLACK_BOT_TOKEN to a token that begins with xoxb-…",
-        "the private key does not match",
-        None,
-        7,
-        {"n": 2**127},
-    ],
-)
-def test_what_only_speaks_of_secrets_is_not(value: object) -> None:
-    refuse_secrets(value)
 
 
 def test_no_statement_at_all_carries_a_secret_into_the_database(engine: Engine, store: SqlStore) -> None:

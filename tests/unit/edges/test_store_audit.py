@@ -1,6 +1,6 @@
 """The audit chain: every way of changing the past shows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ from bot.edges.store.engine import open_database, writing
 from bot.edges.store.migrate import upgrade
 from bot.edges.store.store import SqlStore
 from bot.errors import StoreError
+from tests.contract.store_record import a_store
 from tests.contract.store_samples import an_event
-from tests.unit.edges.test_store import a_store
 
 EVENTS = (Event.PROPOSED, Event.APPROVED, Event.STARTED, Event.STEP_DONE, Event.DONE)
 
@@ -157,18 +157,16 @@ def test_a_long_record_is_walked_in_pieces(engine: Engine, store: SqlStore) -> N
 
 @pytest.mark.usefixtures("store")
 def test_it_is_read_newest_first_of_one_mesh_or_rotation(engine: Engine) -> None:
-    read: Callable[..., tuple[audit.AuditRow, ...]] = audit.read
-
-    newest = read(engine, limit=2)
+    newest = audit.read(engine, limit=2)
 
     assert [(row.seq, row.event, row.epoch) for row in newest] == [
         (5, an_event(Event.DONE), 1),
         (4, an_event(Event.STEP_DONE), 1),
     ]
     assert newest[0].previous == newest[1].hash
-    assert len(read(engine, mesh=MeshName("prod"), rotation=RotationId("1" * 32), limit=9)) == 5
-    assert read(engine, mesh=MeshName("stage"), limit=9) == ()
-    assert read(engine, rotation=RotationId("2" * 32), limit=9) == ()
+    assert len(audit.read(engine, mesh=MeshName("prod"), rotation=RotationId("1" * 32), limit=9)) == 5
+    assert audit.read(engine, mesh=MeshName("stage"), limit=9) == ()
+    assert audit.read(engine, rotation=RotationId("2" * 32), limit=9) == ()
 
 
 @pytest.mark.usefixtures("store")
