@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -97,7 +98,7 @@ def _look(mesh: str | None, env_file: Path | None, *, as_json: bool, at: Callabl
         ports = _one_mesh(_settings(env_file), mesh)
         report = at(ports.reader, SystemClock()).report
         if as_json:
-            console.out(json.dumps(bootstrap.to_plain(report), indent=1), highlight=False)
+            console.out(json.dumps(asdict(report), indent=1, default=str), highlight=False)
         else:
             terminal.show_report(console, report)
         raise typer.Exit(terminal.EXIT[report.verdict])
