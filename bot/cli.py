@@ -173,7 +173,7 @@ def sandbox(
 ) -> None:
     """Try everything on this machine: a stand-in of Slack, of a cluster, and the real bot between them."""
     with _told() as console:
-        code = run_sandbox(console.print, port=port, drive=drive, record=record)
+        code = run_sandbox(typer.echo, port=port, drive=drive, record=record)
         raise typer.Exit(code)
 
 

@@ -10,7 +10,8 @@ from bot.edges.slack import examine as slack_edge
 from bot.edges.store.audit import verify_chain
 from bot.edges.system import SystemClock
 from bot.errors import RootkeeperError
-from bot.settings import MeshSetting, Settings
+from bot.settings import Settings
+from bot.settings_text import MeshSetting
 
 
 def examine_all(settings: Settings) -> tuple[Finding, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.sandbox.cluster.running import RunningCluster
-from bot.sandbox.slack.messages import Message
+from bot.sandbox.slack.messages import Content, Message
 from bot.sandbox.slack.running import RunningSlack
 from bot.sandbox.slack.workspace import ADA, GRACE, GUS, MESH_OPS
 from bot.sandbox.slack.world import World
@@ -50,16 +50,19 @@ class Story:
             return next((m for m in reversed(said) if fits(m)), None)
 
         try:
-            return self.slack.wait_for(look, seconds=seconds)
+            found = self.slack.wait_for(look, seconds=seconds)
         except TimeoutError:
-            raise NotSo(f"not seen within {seconds:.0f} s: {what}") from None
+            found = None
+        if found is None:
+            raise NotSo(f"not seen within {seconds:.0f} s: {what}")
+        return found
 
     def whispered(self, user: str, words: str, *, what: str) -> None:
         """Wait for a text that only `user` sees."""
 
         def look(world: World) -> bool:
-            texts = [e.content.text for e in world.conversations.ephemerals.values() if e.user == user]
-            return any(words.lower() in text.lower() for text in texts)
+            seen = [e.content for e in world.conversations.ephemerals.values() if e.user == user]
+            return any(words.lower() in _shown(content).lower() for content in seen)
 
         try:
             self.slack.wait_for(look, seconds=ANSWER_SECONDS)
@@ -86,8 +89,12 @@ def play(
 
 
 def _text(message: Message) -> str:
+    return _shown(message.content)
+
+
+def _shown(content: Content) -> str:
     """Everything a message shows, as one text."""
-    return message.content.text + json.dumps(list(message.content.all_blocks()), ensure_ascii=False)
+    return content.text + json.dumps(list(content.all_blocks()), ensure_ascii=False)
 
 
 def _typed(story: Story, user: str, text: str) -> None:
@@ -180,7 +187,7 @@ def verify(story: Story) -> None:
 def history(story: Story) -> None:
     """Who did what is on record."""
     _typed(story, GRACE, f"/istio-root history {story.mesh}")
-    story.whispered(GRACE, "done", what="the history")
+    story.whispered(GRACE, f"history of {story.mesh}", what="the history")
     story.tell("history: shown")
 
 
