@@ -3,6 +3,7 @@
 Every Go module is pinned by the go.mod and go.sum under `modules/`, Envoy by the hash in its requirements
 file, so what runs is what was reviewed. Standard library only: this must run before anything is installed.
 """
+# ruff: noqa: T201  (a command line tells its user what it does)
 
 import contextlib
 import fcntl
@@ -54,7 +55,8 @@ def _kubernetes(command: str) -> Binary:
         f"{version}.gitMajor={major}",
         f"{version}.gitMinor={minor}",
     )
-    return Binary(name=command, module="kubernetes", package=f"k8s.io/kubernetes/cmd/{command}", stamps=stamps)
+    package = f"k8s.io/kubernetes/cmd/{command}"
+    return Binary(name=command, module="kubernetes", package=package, stamps=stamps)
 
 
 GO_BINARIES = (
@@ -65,12 +67,7 @@ GO_BINARIES = (
         stamps=(f"istio.io/pkg/version.buildVersion={CITADEL_VERSION}",),
     ),
     Binary(name="etcd", module="etcd", package="go.etcd.io/etcd/server/v3"),
-    Binary(
-        name="kwok",
-        module="kwok",
-        package="sigs.k8s.io/kwok/cmd/kwok",
-        stamps=("sigs.k8s.io/kwok/pkg/consts.Version=v0.8.0",),
-    ),
+    Binary(name="kwok", module="kwok", package="sigs.k8s.io/kwok/cmd/kwok"),
     _kubernetes("kube-apiserver"),
     _kubernetes("kube-controller-manager"),
     _kubernetes("kubectl"),
@@ -83,16 +80,17 @@ def available() -> str | None:
     """Why the test bed cannot be built here, or None when it can (or already is)."""
     if platform.system() != "Linux":
         return f"the test bed needs Linux, this is {platform.system()}"
+    need = f"the test bed needs Go >= {_dotted(OLDEST_GO)} to build Kubernetes and Citadel"
     version = _go_version()
     if version is None:
-        return f"the test bed needs Go >= {_dotted(OLDEST_GO)} to build Kubernetes and Citadel; no go on PATH"
+        return f"{need}; there is no go on PATH"
     if _numbers(version) < OLDEST_GO:
-        return f"the test bed needs Go >= {_dotted(OLDEST_GO)} to build Kubernetes and Citadel; found {version}"
+        return f"{need}; found {version}"
     return None
 
 
 def build() -> Path:
-    """The directory with every binary of the test bed; what is missing is built first (20 minutes on 2 cores)."""
+    """Give the directory with every binary, building first what is missing (20 minutes on 2 cores)."""
     reason = available()
     if reason is not None:
         raise BuildError(reason)
