@@ -1,8 +1,8 @@
 """Key material of the test bed, made anew at each start: nothing of it is ever committed."""
 
-import datetime
 import ipaddress
 import secrets
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-VALID = datetime.timedelta(days=2)  # a test bed lives for minutes
+VALID = timedelta(days=2)  # a test bed lives for minutes
 
 
 def write_service_account_key(path: Path) -> None:
@@ -22,12 +22,12 @@ def write_serving_pair(certificate: Path, key: Path) -> None:
     """Write a self-signed certificate for 127.0.0.1: kwok serves exec and port-forward with it."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "testbed-kubelet")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.now(UTC)
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     built = (
         x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=private.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=1))
+        .not_valid_before(now - timedelta(minutes=1))
         .not_valid_after(now + VALID)
         .add_extension(names, critical=False)
         .sign(private, hashes.SHA256())

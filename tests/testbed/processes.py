@@ -85,7 +85,7 @@ class Process:
 def start(
     name: str, command: Sequence[str | Path], *, logs: Path, environment: Mapping[str, str] | None = None
 ) -> Process:
-    """Start a command, output appended to its log, in a session of its own: a Ctrl-C is for us, not for it."""
+    """Start a command, output to its log, in a session of its own: a Ctrl-C is for us, not for it."""
     log = logs / f"{name}.log"
     wrapper = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
 
