@@ -141,18 +141,20 @@ class _Pod:
     def __init__(self, api: Api, place: Place, sources: Mapping[str, str], stand_in: StandIn) -> None:
         self._api, self._place, self._sources, self._stand_in = api, place, sources, stand_in
         self._running, self._ready, self._restarts = False, False, 0
+        self._unseen = False  # the mounts changed and the stand-in was not told yet
         self._start_at = 0.0
         self._told: tuple[bool, bool, int] | None = None
 
     def step(self, secrets: Mapping[str, Object]) -> None:
-        changed = self._mount(secrets)
+        self._unseen |= self._mount(secrets)
         if not self._running:
             self._start_if_due()
         elif not self._stand_in.alive():
             self._restart_later()
         else:
-            if changed:
+            if self._unseen:
                 self._stand_in.mounts_changed()
+                self._unseen = False
             self._ready = self._ready or self._stand_in.ready()
         self._tell()
 
@@ -171,7 +173,7 @@ class _Pod:
         mounted = all(mount.filled for mount in self._place.mounts.values())
         if mounted and time.monotonic() >= self._start_at:
             self._stand_in.start()
-            self._running = True
+            self._running, self._unseen = True, False
 
     def _restart_later(self) -> None:
         self._stand_in.stop()

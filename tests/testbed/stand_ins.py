@@ -1,4 +1,4 @@
-"""What runs for a pod: the real Citadel, a real Envoy, or the one thing that galley and the injector do here."""
+"""What runs for a pod: the real Citadel, a real Envoy, or the one thing galley and the injector do here."""
 
 import base64
 import contextlib
