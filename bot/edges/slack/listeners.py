@@ -1,0 +1,231 @@
+"""What Slack delivers: ack at once, read, hand over to the desk on a worker. Nothing is decided here.
+
+A listener that works is a deaf bot: Bolt's threads are few, and an ack after three seconds is lost.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from slack_bolt import Ack, App, BoltResponse
+from slack_sdk import WebClient
+
+from bot.core.approval import Act
+from bot.core.ids import MeshName, RotationId
+from bot.core.intent import MAX_REASON, Intent, NotUnderstood, Verb, read_command, read_lifetime
+from bot.core.record import Caller, HelpShown, Noted, Refused, Reply
+from bot.edges.slack import reading
+from bot.edges.slack.doors import ACTS, COMMANDS, Button, Dialog, Field
+from bot.edges.slack.faults import SLACK_TROUBLE, fault_of
+from bot.edges.slack.reading import Body
+from bot.edges.slack.render.blocks import Block
+from bot.edges.slack.render.dialogs import rejection_dialog, transition_dialog
+from bot.edges.slack.render.replies import looking, reply_shown
+from bot.flow.ports import Clock, Desk, Replies, Scheduler
+
+REMEMBERED = timedelta(minutes=10)
+"""How long a delivery is recognised as a repeat; Slack's own retries end after six minutes."""
+MOST_REMEMBERED = 5000
+
+SECRET_TYPED = Refused(
+    sentence="That looks like a private key or a token. It was not read, stored or logged here",
+    hint="Slack keeps what was typed: treat it as leaked, delete the message and replace the secret.",
+)
+_TAKE_IT_OUT = "That looks like a private key or a token: take it out, and treat it as leaked."
+_NOT_A_BUTTON = Refused(
+    sentence="That button does not belong to a rotation",
+    hint="Use the newest card, or `/istio-root status`.",
+)
+_DIALOG_FAILED = Refused(
+    sentence="Slack did not open the dialog in time",
+    hint="Try again, or type it: `/istio-root transition <mesh> lifetime=10y <reason>`.",
+)
+_DIALOG_STRANGE = Refused(sentence="That dialog could not be read", hint="Open it again.")
+
+_log = structlog.get_logger(__name__)
+
+
+class Repeats:
+    """Which deliveries were seen lately: Slack may deliver one twice, on two sockets."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: OrderedDict[str, datetime] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def is_new(self, key: str) -> bool:
+        """Whether this is the first delivery of that key; without a key nothing can be told, so yes."""
+        now = self._clock.now()
+        with self._lock:
+            while self._seen and (
+                len(self._seen) >= MOST_REMEMBERED or next(iter(self._seen.values())) <= now - REMEMBERED
+            ):
+                self._seen.popitem(last=False)
+            if key in self._seen:
+                return False
+            if key:
+                self._seen[key] = now
+        return True
+
+
+class Listeners:
+    """The doors of the bot in Slack."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        scheduler: Scheduler,
+        *,
+        replies: Replies,
+        clock: Clock,
+        meshes: Sequence[MeshName],
+        lifetime: timedelta,
+    ) -> None:
+        self._desk = desk
+        self._scheduler = scheduler
+        self._replies = replies
+        self._meshes = tuple(meshes)
+        self._lifetime = lifetime
+        self._repeats = Repeats(clock)
+
+    def register(self, app: App) -> None:
+        """Put every door into the app."""
+        app.middleware(self.drop_repeats)
+        for command in COMMANDS:
+            app.command(command.name)(self.typed)
+        for button in ACTS:
+            app.action(button)(self.pressed)
+        app.action(Button.REJECT)(self.pressed_reject)
+        app.view(Dialog.TRANSITION)(self.sent_transition)
+        app.view(Dialog.REJECTION)(self.sent_rejection)
+        app.error(self.failed)
+
+    def drop_repeats(self, body: Body, next: Callable[[], None]) -> BoltResponse | None:  # noqa: A002
+        """Ack a repeated delivery and do nothing more."""
+        key = reading.delivery_key(body)
+        if self._repeats.is_new(key):
+            next()
+            return None
+        _log.info("repeated delivery dropped", kind=body.get("type") or body.get("command"))
+        return BoltResponse(status=200, body="")
+
+    def typed(self, ack: Ack, body: Body, client: WebClient) -> None:
+        """A slash command."""
+        caller, text = reading.typist(body), reading.command_text(body)
+        if reading.looks_secret(text):
+            _log.warning("secret-looking command refused", user=caller.user)
+            _answer(ack, SECRET_TYPED)
+            return
+        understood = self._read(text, caller.channel)
+        if isinstance(understood, NotUnderstood):
+            _answer(ack, HelpShown(meshes=self._meshes, lead=understood.sentence))
+        elif isinstance(understood, dict):
+            ack()
+            self._open(client, body, caller=caller, view=understood)
+        else:
+            self._take(ack, caller, intent=understood)
+
+    def _read(self, text: str, channel: str) -> Intent | NotUnderstood | Block:
+        """What is wanted; a dialog when a transition's details are."""
+        if text.lower() == Verb.TRANSITION:
+            return transition_dialog(self._meshes, lifetime=self._lifetime, channel=channel)
+        read = read_command(text, meshes=self._meshes)
+        if isinstance(read, Intent) and read.verb is Verb.TRANSITION and not read.reason:
+            lifetime = read.lifetime or self._lifetime
+            return transition_dialog((read.mesh,), lifetime=lifetime, channel=channel)
+        return read
+
+    def _open(self, client: WebClient, body: Body, *, caller: Caller, view: Block) -> None:
+        """Before anything slow: a trigger lives three seconds."""
+        try:
+            client.views_open(trigger_id=str(body.get("trigger_id", "")), view=view)
+        except SLACK_TROUBLE as error:
+            _log.warning("dialog not opened", user=caller.user, fault=fault_of(error).code)
+            self._scheduler.soon(lambda: self._replies.reply(caller, _DIALOG_FAILED))
+
+    def _take(self, ack: Ack, caller: Caller, *, intent: Intent) -> None:
+        if intent.verb is Verb.HELP:
+            _answer(ack, HelpShown(meshes=self._meshes))
+            return
+        ack(response_type="ephemeral", text=looking(intent.mesh, intent.verb))
+        self._scheduler.soon(lambda: self._desk.command(caller, intent))
+
+    def pressed(self, ack: Ack, body: Body) -> None:
+        """A button that decides at once."""
+        ack()
+        caller, rotation_id = reading.presser(body), reading.pressed_rotation(body)
+        if rotation_id is None:
+            self._refuse(caller, _NOT_A_BUTTON)
+            return
+        self._decide(caller, ACTS[Button(body["actions"][0]["action_id"])], rotation_id, note="")
+
+    def pressed_reject(self, ack: Ack, body: Body, client: WebClient) -> None:
+        """Reject asks for the reason; the decision comes with the dialog."""
+        ack()
+        caller, rotation_id = reading.presser(body), reading.pressed_rotation(body)
+        if rotation_id is None:
+            self._refuse(caller, _NOT_A_BUTTON)
+            return
+        self._open(client, body, caller=caller, view=rejection_dialog(rotation_id, channel=caller.channel))
+
+    def sent_rejection(self, ack: Ack, body: Body) -> None:
+        """The rejection's reason: the desk checks person, place and rotation as for any button."""
+        if reading.looks_secret(reason := reading.entered(body, Field.REASON)):
+            _fault_in_dialog(ack, Field.REASON, _TAKE_IT_OUT)
+            return
+        ack()
+        caller = reading.sender(body)
+        rotation_id = reading.rotation_id(reading.carried(body).get("rotation"))
+        if rotation_id is None:
+            self._refuse(caller, _DIALOG_STRANGE)
+            return
+        self._decide(caller, Act.REJECT, rotation_id, note=reason[:MAX_REASON])
+
+    def sent_transition(self, ack: Ack, body: Body) -> None:
+        """The details of a transition; the same intent as if they had been typed."""
+        if reading.looks_secret(reading.entered(body, Field.REASON)):
+            _fault_in_dialog(ack, Field.REASON, _TAKE_IT_OUT)
+            return
+        ack()
+        caller, intent = reading.sender(body), self._intent(body)
+        if intent is None:
+            self._refuse(caller, _DIALOG_STRANGE)
+            return
+        self._scheduler.soon(lambda: self._plan(caller, intent))
+
+    def _intent(self, body: Body) -> Intent | None:
+        mesh = MeshName(reading.carried(body).get("mesh") or reading.entered(body, Field.MESH))
+        lifetime = read_lifetime(reading.entered(body, Field.LIFETIME))
+        if mesh not in self._meshes or isinstance(lifetime, NotUnderstood):
+            return None
+        reason = " ".join(reading.entered(body, Field.REASON).split())[:MAX_REASON]
+        return Intent(verb=Verb.TRANSITION, mesh=mesh, lifetime=lifetime, reason=reason, spelled_out=True)
+
+    def _plan(self, caller: Caller, intent: Intent) -> None:
+        """On a worker: a dialog closes without a word, so say that it was heard."""
+        self._replies.reply(caller, Noted(sentence=f"Looking at {intent.mesh} to make a plan"))
+        self._desk.command(caller, intent)
+
+    def _decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
+        self._scheduler.soon(lambda: self._desk.decide(caller, act, rotation_id, note=note))
+
+    def _refuse(self, caller: Caller, refusal: Refused) -> None:
+        """A payload that no card or dialog of ours makes; its content is not worth logging."""
+        _log.warning("strange payload refused", team=caller.team, user=caller.user, channel=caller.channel)
+        self._scheduler.soon(lambda: self._replies.reply(caller, refusal))
+
+    def failed(self, error: Exception) -> None:
+        """A bug in a listener: the person sees Slack's own error, the log the trace; never the payload."""
+        _log.error("listener failed", exc_info=error)
+
+
+def _answer(ack: Ack, reply: Reply) -> None:
+    """The whole answer in the ack: it needs nobody."""
+    shown = reply_shown(reply)
+    ack(response_type="ephemeral", text=shown.text, blocks=list(shown.blocks))
+
+
+def _fault_in_dialog(ack: Ack, field: Field, sentence: str) -> None:
+    ack(response_action="errors", errors={field: sentence})

@@ -1,0 +1,247 @@
+"""Tells what stands in the outbox: in order within a subject, within Slack's limits, until it is told.
+
+Nothing here sleeps while others wait: whatever cannot be said now is put back with a time. A message
+that Slack took but that could not be recorded as told is remembered and not said again; only a crash
+in that moment can say it twice.
+"""
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from slack_sdk import WebClient
+
+from bot.core.record import Card, Milestone, Placement, Result
+from bot.core.rotation import Rotation
+from bot.edges.slack.faults import SLACK_TROUBLE, Fault, Kind, fault_of
+from bot.edges.slack.render import Rendered, render
+from bot.edges.slack.telling import Told, Voice
+from bot.errors import RecordAbsent, RootkeeperError
+from bot.flow.ports import Anchor, Clock, Outbox, Queued, Store
+
+BATCH = 20
+BETWEEN_EDITS = timedelta(seconds=2)
+"""Of one subject; chat.update allows about 50 a minute for the whole app."""
+BETWEEN_POSTS = timedelta(seconds=1)
+"""In one channel."""
+GIVE_UP_AFTER = timedelta(hours=24)
+CLOSED_FOR = timedelta(minutes=1)
+"""Between tries when a person has to do something first: invite the bot, unarchive, a new token."""
+LONGEST_BACK_OFF = timedelta(minutes=5)
+WAIT_FOR_ANCHOR = timedelta(minutes=1)
+"""A reply whose thread is gone waits this long for a new one, then stands in the channel by itself."""
+
+_log = structlog.get_logger(__name__)
+
+
+class _Paced(Exception):
+    """Too soon after the one before: the message simply stays due."""
+
+
+class Poster:
+    """One thread that delivers; `deliver_due` is one pass of it."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        store: Store,
+        *,
+        client: WebClient,
+        channel: str,
+        clock: Clock,
+        approvers: Sequence[str],
+        poll: timedelta = timedelta(seconds=1),
+    ) -> None:
+        self._outbox = outbox
+        self._store = store
+        self._voice = Voice(client)
+        self._channel = channel
+        self._clock = clock
+        self._approvers = tuple(approvers)
+        self._poll = poll
+        self._told: dict[int, Told] = {}
+        self._held: dict[str, datetime] = {}
+        self._next_post: dict[str, datetime] = {}
+        self._next_edit: datetime | None = None
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.trouble = ""
+        """Why Slack takes nothing at present, in words; empty while it does."""
+
+    def start(self) -> None:
+        """Deliver on a thread of its own from now on."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="slack-poster", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something was committed: look now."""
+        self._woken.set()
+
+    def stop(self, within: timedelta = timedelta(seconds=12)) -> None:
+        """Finish the call under way, if any, and stop."""
+        self._stopping.set()
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join(within.total_seconds())
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.deliver_due()
+            except RootkeeperError as error:
+                _log.warning("outbox not readable", reason=error.message)
+            except Exception as error:  # noqa: BLE001  (a bot without a voice must not stay so)
+                _log.error("poster failed", exc_info=error)
+            self._woken.wait(self._poll.total_seconds())
+            self._woken.clear()
+
+    def deliver_due(self) -> int:
+        """One pass over what is due; gives how many messages were told."""
+        told = 0
+        for queued in self._outbox.due(self._clock.now(), limit=BATCH):
+            if self._stopping.is_set():
+                break
+            told += self._deliver(queued)
+        return told
+
+    def _deliver(self, queued: Queued) -> bool:
+        """Tell one message, or put it back."""
+        now = self._clock.now()
+        if (until := self._held.get(queued.message.subject)) and until > now:
+            self._outbox.postponed(queued, until=until, fault="")
+            return False
+        try:
+            told = self._told.get(queued.id) or self._tell(queued, now)
+        except _Paced:
+            return False
+        except RecordAbsent as error:
+            self._outbox.given_up(queued, now=now, fault=error.message)
+            return False
+        except SLACK_TROUBLE as error:
+            self._put_back(queued, fault_of(error), now=now)
+            return False
+        if told is None:
+            return False
+        self._record(queued, told)
+        return True
+
+    def _record(self, queued: Queued, told: Told) -> None:
+        self._told[queued.id] = told
+        self._outbox.delivered(queued, channel=told.channel, ts=told.ts, now=self._clock.now())
+        del self._told[queued.id]
+        self._held.pop(queued.message.subject, None)
+        self.trouble = ""
+        _log.info("message told", id=queued.id, subject=queued.message.subject, edit=told.edit)
+
+    def _tell(self, queued: Queued, now: datetime) -> Told | None:
+        """Say it; None when it was put back."""
+        anchor = self._outbox.anchor(queued.message.subject)
+        match queued.message.placement:
+            case Placement.NEW:
+                return self._post(queued, self._channel, now=now)
+            case Placement.ANCHOR:
+                if anchor is None:
+                    return self._post(queued, self._channel, now=now)
+                return self._redraw(queued, anchor, now=now)
+            case _:
+                return self._answer(queued, anchor, now=now)
+
+    def _redraw(self, queued: Queued, anchor: Anchor, *, now: datetime) -> Told | None:
+        """Change the subject's own message; when that cannot be, post it anew."""
+        until = max(anchor.drawn_at + BETWEEN_EDITS, self._next_edit or anchor.drawn_at)
+        if now < until:
+            self._outbox.postponed(queued, until=until, fault="")
+            return None
+        try:
+            return self._voice.redraw(self._rendered(queued), anchor, reference=_reference(queued))
+        except SLACK_TROUBLE as error:
+            fault = fault_of(error)
+            if fault.kind is Kind.PACED:
+                self._next_edit = now + (fault.retry_after or BETWEEN_EDITS)
+            if not self._is_gone(fault, anchor):
+                raise
+        _log.warning("own message is gone", subject=queued.message.subject, fault=fault.code)
+        self._outbox.forget_anchor(queued.message.subject)
+        return self._post(queued, self._channel, now=now)
+
+    def _is_gone(self, fault: Fault, anchor: Anchor) -> bool:
+        """Deleted or frozen; or in a channel that is closed while the settings name another."""
+        return fault.kind is Kind.GONE or (
+            fault.kind is Kind.CLOSED and anchor.channel != self._channel and fault.code in _CHANNEL_FAULTS
+        )
+
+    def _answer(self, queued: Queued, anchor: Anchor | None, *, now: datetime) -> Told | None:
+        """Into the subject's thread."""
+        if anchor is None:
+            if now - queued.created_at < WAIT_FOR_ANCHOR:
+                self._outbox.postponed(queued, until=now + BETWEEN_EDITS, fault="")
+                return None
+            return self._post(queued, self._channel, now=now)
+        try:
+            return self._post(queued, anchor.channel, now=now, thread_ts=anchor.ts)
+        except SLACK_TROUBLE as error:
+            if self._is_gone(fault_of(error), anchor):
+                self._outbox.forget_anchor(queued.message.subject)
+            raise
+
+    def _post(self, queued: Queued, channel: str, *, now: datetime, thread_ts: str = "") -> Told:
+        if now < self._next_post.get(channel, now):
+            raise _Paced
+        self._next_post[channel] = now + BETWEEN_POSTS
+        try:
+            return self._voice.post(
+                queued.message.content,
+                self._rendered(queued),
+                channel=channel,
+                thread_ts=thread_ts,
+                broadcast=bool(thread_ts) and queued.message.placement is Placement.BROADCAST,
+                reference=_reference(queued),
+            )
+        except SLACK_TROUBLE as error:
+            if wait := fault_of(error).retry_after:
+                self._next_post[channel] = now + wait
+            raise
+
+    def _rendered(self, queued: Queued) -> Rendered:
+        content = queued.message.content
+        rotation: Rotation | None = None
+        if isinstance(content, Card | Milestone | Result):
+            rotation = self._store.rotation(content.rotation_id)
+        return render(content, rotation=rotation, approvers=self._approvers)
+
+    def _put_back(self, queued: Queued, fault: Fault, *, now: datetime) -> None:
+        """Not told: later, or never."""
+        said: dict[str, Any] = {"id": queued.id, "subject": queued.message.subject, "fault": fault.code}
+        if fault.kind is Kind.UNSAYABLE or now - queued.created_at >= GIVE_UP_AFTER:
+            self._outbox.given_up(queued, now=now, fault=fault.code)
+            _log.error("message given up", **said)
+            return
+        until = now + _back_off(fault, queued.attempts)
+        self._outbox.postponed(queued, until=until, fault=fault.code)
+        if self._outbox.anchor(queued.message.subject) is None or not _is_edit(queued):
+            self._held[queued.message.subject] = until  # or a later message would overtake this one
+        self.trouble = f"Slack: {fault.code}. {fault.hint}".strip()
+        _log.warning("message not told yet", **said, until=until.isoformat(), hint=fault.hint)
+
+
+_CHANNEL_FAULTS = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
+
+
+def _is_edit(queued: Queued) -> bool:
+    return queued.message.placement is Placement.ANCHOR
+
+
+def _reference(queued: Queued) -> str:
+    return f"outbox-{queued.id}"
+
+
+def _back_off(fault: Fault, attempts: int) -> timedelta:
+    if fault.retry_after:
+        return fault.retry_after
+    if fault.kind is Kind.CLOSED:
+        return CLOSED_FOR
+    return min(timedelta(seconds=2.0 ** min(attempts, 9)), LONGEST_BACK_OFF)

@@ -1,0 +1,84 @@
+"""The buttons of a card: only those that count in the rotation's state."""
+
+from bot.core.rotation import Rotation, RotationState
+from bot.edges.slack.doors import Button
+from bot.edges.slack.render.blocks import Block, actions, button, confirmed
+from bot.edges.slack.render.words import code, safe, short, span
+
+S = RotationState
+
+
+def buttons(rotation: Rotation) -> list[Block]:
+    """One row of buttons, or nothing when there is nothing to decide."""
+    shown = _shown(rotation)
+    return [actions(shown)] if shown else []
+
+
+def _shown(rotation: Rotation) -> list[Block]:
+    match rotation.state:
+        case S.PROPOSED:
+            return [_approve(rotation), _reject(rotation), _cancel(rotation, "Cancel")]
+        case S.APPROVED:
+            return [_cancel(rotation, "Cancel")]
+        case S.RUNNING if not rotation.stop_requested:
+            return [_cancel(rotation, "Stop before the next step")]
+        case S.PAUSED if rotation.backwards:
+            return [_keep_waiting(rotation)]
+        case S.PAUSED if rotation.changed_the_cluster:
+            return [_keep_waiting(rotation), _roll_back(rotation)]
+        case S.PAUSED:
+            return [_keep_waiting(rotation), _cancel(rotation, "Cancel")]
+        case _:
+            return []
+
+
+def _approve(rotation: Rotation) -> Block:
+    says = f"Approve the root rotation of {rotation.mesh}"
+    pressed = button(Button.APPROVE, "Approve", value=rotation.id, says=says, style="primary")
+    return confirmed(
+        pressed,
+        title=f"Rotate the root of {rotation.mesh}?",
+        text=(
+            f"Mesh {code(rotation.mesh, 60)}, cluster {code(rotation.plan.cluster_uid[:8])}, "
+            f"plan {short(rotation.digest)}. It starts at once and takes about {span(rotation.plan.takes)}."
+        ),
+        yes="Approve and start",
+        no="Not yet",
+    )
+
+
+def _reject(rotation: Rotation) -> Block:
+    says = f"Reject the root rotation of {rotation.mesh}; asks for the reason"
+    return button(Button.REJECT, "Reject…", value=rotation.id, says=says, style="danger")
+
+
+def _cancel(rotation: Rotation, label: str) -> Block:
+    says = f"{label}: root rotation of {rotation.mesh}"
+    pressed = button(Button.CANCEL, label, value=rotation.id, says=says)
+    return confirmed(
+        pressed,
+        title=f"{label}?",
+        text=f"The root rotation of *{safe(rotation.mesh, 60)}* ends before its next step.",
+        yes="Yes, stop it",
+        no="Go on",
+    )
+
+
+def _keep_waiting(rotation: Rotation) -> Block:
+    says = f"Keep waiting in the root rotation of {rotation.mesh}"
+    return button(Button.KEEP_WAITING, "Keep waiting", value=rotation.id, says=says, style="primary")
+
+
+def _roll_back(rotation: Rotation) -> Block:
+    says = f"Roll back the root rotation of {rotation.mesh}"
+    pressed = button(Button.ROLL_BACK, "Roll back", value=rotation.id, says=says, style="danger")
+    return confirmed(
+        pressed,
+        title=f"Put the old root of {rotation.mesh} back?",
+        text=(
+            f"Cluster {code(rotation.plan.cluster_uid[:8])}: the old root "
+            f"{short(rotation.plan.old_root.fingerprint)} is put back and the CA reloaded."
+        ),
+        yes="Roll back",
+        no="Not yet",
+    )

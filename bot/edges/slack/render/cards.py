@@ -1,0 +1,130 @@
+"""The card of a rotation: one message, drawn from the record whenever it is delivered.
+
+What is so, what it means, what to do next; then the facts an approver needs; then the buttons that
+count now, and no others. Buttons carry the rotation id and nothing else.
+"""
+
+from bot.core.approval import Act
+from bot.core.plan import Plan
+from bot.core.rotation import Decision, Rotation, RotationState
+from bot.edges.slack.render.blocks import Block, Rendered, context, fields, header, message, packed, section
+from bot.edges.slack.render.buttons import buttons
+from bot.edges.slack.render.lead import lead, title
+from bot.edges.slack.render.steps import planned_steps, undoing, walked_steps
+from bot.edges.slack.render.words import (
+    code,
+    configured,
+    date,
+    mention,
+    moment,
+    number,
+    remaining,
+    safe,
+    sentence,
+    short,
+    span,
+)
+
+S = RotationState
+_NEVER_RAN = frozenset({S.REJECTED, S.EXPIRED, S.STALE, S.SUPERSEDED})
+_MAX_NOTES = 5
+_DECIDED: dict[str, str] = {
+    Act.APPROVE: "✅ *Approved*",
+    Act.REJECT: "🚫 *Rejected*",
+    Act.CANCEL: "🛑 *Stopped*",
+    Act.KEEP_WAITING: "⏳ *Told to keep waiting*",
+    Act.ROLL_BACK: "↩️ *Told to roll back*",
+}
+
+
+def card(rotation: Rotation, *, approvers: tuple[str, ...]) -> Rendered:
+    """The card as the rotation stands; `approvers` are the configured user and group ids."""
+    said = lead(rotation)
+    blocks: list[Block] = [header(title(rotation)), section(said), section(_request(rotation))]
+    if rotation.state is S.PROPOSED:
+        blocks += _for_the_approver(rotation)
+    elif rotation.state not in _NEVER_RAN and rotation.started_at is not None:
+        blocks += packed(walked_steps(rotation))
+    blocks += [section(_roots(rotation.plan)), context(*_small_print(rotation, approvers))]
+    return message(f"{title(rotation)}. {_fallback(rotation)}", [*blocks, *buttons(rotation)])
+
+
+def _fallback(rotation: Rotation) -> str:
+    """For a notification: who and why; the title has said what."""
+    said = f"Asked by {safe(rotation.requester.name, 80)}: {sentence(rotation.reason, 200)}"
+    outcome = sentence(rotation.outcome, 400)
+    return f"{outcome} {said}".strip()
+
+
+def _request(rotation: Rotation) -> str:
+    asked = f"*Asked by* {mention(rotation.requester)} {moment(rotation.created_at)}"
+    reason = safe(rotation.reason, 700)
+    why = f"*Why:* “{reason}”" if reason else "*Why:* no reason was given"
+    return "\n".join([asked, why, *_decided(rotation)])
+
+
+def _decided(rotation: Rotation) -> list[str]:
+    """Every decision stays on the card."""
+    return [_decision(decision) for decision in rotation.decisions[-6:]]
+
+
+def _decision(decision: Decision) -> str:
+    what = _DECIDED.get(decision.act, f"*{safe(decision.act, 40)}*")
+    note = f": “{safe(decision.note, 300)}”" if decision.note else ""
+    return f"{what} by {mention(decision.person)} {decision.at:%H:%M} UTC{note}"
+
+
+def _for_the_approver(rotation: Rotation) -> list[Block]:
+    plan = rotation.plan
+    notes = [f"⚠️ {sentence(note)}" for note in plan.notes[:_MAX_NOTES]]
+    if len(plan.notes) > _MAX_NOTES:
+        notes.append(f"… and {len(plan.notes) - _MAX_NOTES} more notes in `rootkeeper plan`.")
+    return [
+        fields(_facts(plan)),
+        *packed(["*What happens, one step at a time*", *planned_steps(plan)]),
+        section(undoing(plan)),
+        *packed(notes),
+    ]
+
+
+def _facts(plan: Plan) -> list[tuple[str, str]]:
+    touched = plan.blast_radius
+    secrets, proxies = number(touched.secrets, "secret"), number(touched.proxies, "proxy", "proxies")
+    return [
+        ("Mesh", f"{code(plan.mesh, 60)} in namespace {code(plan.namespace, 60)}"),
+        ("Cluster UID", code(plan.cluster_uid[:8])),
+        ("What signs this mesh", code(plan.authority)),
+        ("Touches", f"{secrets}, {proxies}, {number(touched.namespaces, 'namespace')}"),
+        ("Takes", f"about {span(plan.takes)}"),
+        ("Traffic", _felt(plan)),
+    ]
+
+
+def _felt(plan: Plan) -> str:
+    restarts = sum(1 for step in plan.steps if step.felt)
+    return f"{number(restarts, 'step')} may be felt, see below" if restarts else "nothing restarts"
+
+
+def _roots(plan: Plan) -> str:
+    old, new = plan.old_root, plan.new_root
+    left = remaining(old.not_after - plan.created_at)
+    lifetime = span(new.not_after - new.not_before)
+    return "\n".join(
+        [
+            f"*Old root* {short(old.fingerprint)} {code(old.subject)}",
+            f"      ends {date(old.not_after)} ({left} when this was planned)",
+            f"*New root* {short(new.fingerprint)} same key, same subject",
+            f"      valid {date(new.not_before)} to {date(new.not_after)} ({lifetime})",
+            f"      serial {code(f'{new.serial:x}', 40)}",
+        ]
+    )
+
+
+def _small_print(rotation: Rotation, approvers: tuple[str, ...]) -> list[str]:
+    plan = f"Plan {short(rotation.digest)} · cluster {code(rotation.plan.cluster_uid[:8])} · "
+    ids = f"{plan}rotation {code(rotation.id[:8])}"
+    if rotation.state is not S.PROPOSED:
+        return [ids]
+    who = configured(approvers[:20]) or "*nobody*: the settings name no approvers"
+    but_not = mention(rotation.requester)
+    return [f"*Until* {moment(rotation.expires_at)} · *May approve:* {who}, but not {but_not}", ids]

@@ -1,0 +1,131 @@
+"""Answers for one person's eyes: refusals, notes, help, status, history."""
+
+import re
+from typing import assert_never
+
+from bot.core.record import (
+    CheckRecord,
+    HelpShown,
+    HistoryShown,
+    Noted,
+    Refused,
+    Reply,
+    StatusShown,
+)
+from bot.core.rotation import Rotation
+from bot.edges.slack.render.blocks import Rendered, context, header, message, packed, section
+from bot.edges.slack.render.words import code, mention, moment, remaining, safe, sentence, short
+
+_CHANNEL = re.compile(r"&lt;#(C[A-Z0-9]{2,20})&gt;")
+"""A channel that core named in a sentence: harmless, and clickable is kinder."""
+_MAX_ROWS = 15
+
+_COMMANDS = (
+    ("check", "how long the root lasts and whether anything is wrong; changes nothing", "check {mesh}"),
+    (
+        "transition",
+        "ask for a rotation: opens a dialog, then a second person approves",
+        "transition {mesh} lifetime=10y root ends soon",
+    ),
+    ("verify", "is the new root everywhere?", "verify {mesh}"),
+    ("status", "what is going on", "status"),
+    ("history", "what was done, and by whom", "history {mesh}"),
+    ("cancel", "stop a rotation before its next step", "cancel {mesh}"),
+    ("help", "this", "help"),
+)
+
+
+def reply_shown(reply: Reply) -> Rendered:
+    """Any reply."""
+    match reply:
+        case Refused():
+            hint = f"\n{sentence(reply.hint, 900)}" if reply.hint else ""
+            return _said(f"✋ {_linked(sentence(reply.sentence, 1500))}{_linked(hint)}")
+        case Noted():
+            return _said(f"👍 {_linked(sentence(reply.sentence, 1500))}")
+        case HelpShown():
+            return _help(reply)
+        case StatusShown():
+            return _status(reply)
+        case HistoryShown():
+            return _history(reply)
+        case _:
+            assert_never(reply)
+
+
+def _said(text: str) -> Rendered:
+    return message(text, [section(text)])
+
+
+def _linked(escaped: str) -> str:
+    return _CHANNEL.sub(r"<#\1>", escaped)
+
+
+def looking(mesh: str, verb: str) -> str:
+    """What an ack says at once; the answer follows."""
+    return f"Looking at *{safe(mesh, 60)}* for `{safe(verb, 20)}` …"
+
+
+def _help(reply: HelpShown) -> Rendered:
+    mesh = reply.meshes[0] if reply.meshes else "prod"
+    lines = [
+        f"*{verb}*: {what}\n      {code('/istio-root ' + example.format(mesh=mesh))}"
+        for verb, what, example in _COMMANDS
+    ]
+    known = ", ".join(code(one, 60) for one in reply.meshes[:30])
+    lead = [section(sentence(reply.lead, 600))] if reply.lead else []
+    more = "`/istio-check`, `/istio-transition` and `/istio-verify` are the same by short name."
+    text = (
+        sentence(reply.lead, 600)
+        or "The commands of Rootkeeper: check, transition, verify, status, history, cancel."
+    )
+    return message(text, [*lead, *packed(lines), context(f"Meshes: {known or 'none'}", more)])
+
+
+def _status(reply: StatusShown) -> Rendered:
+    rotations = [_active(one) for one in reply.active[:_MAX_ROWS]] or ["No rotation is going on."]
+    checks = [_checked(one) for one in reply.checks[:_MAX_ROWS]]
+    checks += [f"❓ {code(one, 60)} was never checked" for one in reply.never_checked[:_MAX_ROWS]]
+    left_out = len(reply.checks) + len(reply.never_checked) - len(checks)
+    checks += [f"… and {left_out} more meshes"] if left_out > 0 else []
+    blocks = packed(["*Rotations*", *rotations, "*Checks*", *(checks or ["No mesh was checked yet."])])
+    return message(f"{len(reply.active)} rotations are going on.", [header("Status"), *blocks])
+
+
+def _active(rotation: Rotation) -> str:
+    at = rotation.current
+    ended = sum(1 for _, state in rotation.walk if state.ended)
+    step = f", step {ended + 1} of {len(rotation.walk)}: {safe(at[0].title, 150)}" if at else ""
+    stands = "waits for approval" if rotation.state == "proposed" else safe(rotation.state.replace("_", " "))
+    where = step if rotation.started_at else f" until {moment(rotation.expires_at)}"
+    return f"• {code(rotation.mesh, 60)}: *{stands}*{where}, asked by {mention(rotation.requester)}"
+
+
+def _checked(check: CheckRecord) -> str:
+    left = f", {remaining(check.remaining)}" if check.remaining is not None else ""
+    if check.ok:
+        return f"• {code(check.mesh, 60)}: {safe(check.summary)}{left} (checked {moment(check.at)})"
+    last = f"last one that ran {moment(check.last_success)}" if check.last_success else "none ever ran"
+    return (
+        f"❓ {code(check.mesh, 60)}: could not be checked {moment(check.at)}: {safe(check.summary)} ({last})"
+    )
+
+
+def _history(reply: HistoryShown) -> Rendered:
+    lines = [_past(one) for one in reply.rotations[:_MAX_ROWS]]
+    more = len(reply.rotations) - len(lines)
+    lines += [f"… and {more} older"] if more > 0 else []
+    title = f"History of {reply.mesh[:60]}"
+    none = [f"No rotation of {code(reply.mesh, 60)} was ever asked for."]
+    return message(f"{title}: {len(reply.rotations)} rotations.", [header(title), *packed(lines or none)])
+
+
+def _past(rotation: Rotation) -> str:
+    approval = rotation.decision("approve")
+    by = f", approved by {mention(approval.person)}" if approval else ""
+    line = (
+        f"• {moment(rotation.created_at)} *{safe(rotation.state.replace('_', ' '))}*: asked by "
+        f"{mention(rotation.requester)}{by}, root {short(rotation.plan.old_root.fingerprint)} → "
+        f"{short(rotation.plan.new_root.fingerprint)}"
+    )
+    return line + (f"\n      {sentence(rotation.outcome, 200)}" if rotation.outcome else "")

@@ -1,0 +1,81 @@
+"""The steps of a rotation as lines: before the approval with what they do, afterwards with how they went."""
+
+from bot.core.plan import Plan, Step
+from bot.core.progress import StepState, StepStatus, Straggler
+from bot.core.rotation import Rotation
+from bot.edges.slack.render.words import STATUS_MARK, moment, safe, sentence, span
+
+_ALL_STEPS = 6000
+"""Characters for every step together: thirty steps with the longest names still make one message."""
+_MAX_STRAGGLERS = 3
+
+
+def planned_steps(plan: Plan) -> list[str]:
+    """One paragraph for each step: what, why, how long, what is felt."""
+    budget = min(700, _ALL_STEPS // max(len(plan.steps), 1))
+    return [_planned(at, step, budget) for at, step in enumerate(plan.steps, start=1)]
+
+
+def _planned(at: int, step: Step, budget: int) -> str:
+    third = (budget - 60) // 3
+    line = f"*{at}.* {safe(step.title, third)} (about {span(step.takes)})"
+    if step.why:
+        line += f"\n      {sentence(step.why, third)}"
+    if step.felt:
+        line += f"\n      ⚡ {sentence(step.felt, third)}"
+    return line
+
+
+def undoing(plan: Plan) -> str:
+    """How the whole is undone, in a paragraph."""
+    if not plan.undo_steps:
+        return "*If it goes wrong:* there is nothing to undo by steps of its own."
+    each = max(1500 // len(plan.undo_steps) - 10, 20)
+    steps = "\n".join(f"      {at}. {safe(s.title, each)}" for at, s in enumerate(plan.undo_steps, start=1))
+    return f"*If it goes wrong* it pauses and asks. *Roll back* is part of this approval:\n{steps}"
+
+
+def walked_steps(rotation: Rotation) -> list[str]:
+    """One line for each step with a word for how it stands; the current one with its stragglers."""
+    walk = rotation.walk
+    each = min(300, _ALL_STEPS // max(len(walk), 1) - 60)
+    current = rotation.current
+    return [
+        _walked(at, step, state, limit=max(each, 40), is_current=current is not None and state == current[1])
+        for at, (step, state) in enumerate(walk, start=1)
+    ]
+
+
+def _walked(at: int, step: Step, state: StepState, *, limit: int, is_current: bool) -> str:
+    name = f"{at}. {safe(step.title, limit)}"
+    line = f"{STATUS_MARK[state.status]} {f'*{name}*' if is_current else name}: {_word(state)}"
+    if state.status is StepStatus.FAILED or (is_current and state.note):
+        line += f"\n      {sentence(state.note)}" if state.note else ""
+    return "\n".join([line, *(_stragglers(state) if is_current else [])])
+
+
+def _word(state: StepState) -> str:
+    by = f", until {moment(state.deadline_at)}" if state.deadline_at else ""
+    match state.status:
+        case StepStatus.WAITING if state.total:
+            return f"waiting, {state.done:,} of {state.total:,}{by}"
+        case StepStatus.WAITING:
+            return f"waiting{by}"
+        case StepStatus.ACTING:
+            return f"running{by}"
+        case _:
+            return str(state.status)
+
+
+def _stragglers(state: StepState) -> list[str]:
+    lines = [f"      • {straggler_line(one, 200)}" for one in state.stragglers[:_MAX_STRAGGLERS]]
+    missing = (state.total - state.done if state.total else len(state.stragglers)) - len(lines)
+    return [*lines, f"      … and {missing:,} more"] if lines and missing > 0 else lines
+
+
+def straggler_line(straggler: Straggler, limit: int) -> str:
+    """What, unknown or not, why, and what would help."""
+    half = limit // 2
+    mark = "❓ unknown: " if straggler.verdict == "unknown" else ""
+    cure = f" → {safe(straggler.cure, half)}" if straggler.cure else ""
+    return f"{mark}*{safe(straggler.what, half)}*: {safe(straggler.reason, half)}{cure}"

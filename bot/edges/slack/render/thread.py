@@ -1,0 +1,127 @@
+"""What is said in a rotation's thread, how it ended, what could not be done, and the stragglers' file."""
+
+from bot.core.progress import Straggler
+from bot.core.record import Event, Milestone, RequestFailed, Result, StragglerFile
+from bot.core.rotation import Rotation
+from bot.edges.slack.render.blocks import Block, Rendered, context, message, packed, section
+from bot.edges.slack.render.reports import finding_line
+from bot.edges.slack.render.steps import straggler_line
+from bot.edges.slack.render.words import code, mention, number, safe, sentence, visible
+
+MAX_STRAGGLERS = 10
+
+_SAID = {
+    Event.PROPOSED: "🔏 *Asked for*",
+    Event.REFUSED: "✋ *Refused*",
+    Event.APPROVED: "✅ *Approved*",
+    Event.REJECTED: "🚫 *Rejected*",
+    Event.CANCELLED: "🛑 *Cancelled*",
+    Event.EXPIRED: "⌛ *Expired:* nobody approved in time, or it did not start in time",
+    Event.STALE: "🔁 *Plan out of date:* the mesh is no longer as it was approved",
+    Event.SUPERSEDED: "➡️ *Replaced* by a newer request",
+    Event.STARTED: "▶️ *Started*",
+    Event.STEP_ENTERED: "▶️ *Begun*",
+    Event.STEP_DONE: "✅ *Done*",
+    Event.PAUSED: "⏸️ *Paused, a decision is needed*",
+    Event.RESUMED: "▶️ *Goes on*",
+    Event.STOP_REQUESTED: "🛑 *Stop asked for:* it ends before its next step",
+    Event.ROLLING_BACK: "↩️ *Rolling back* to the old root",
+    Event.DONE: "✅ *Rotation done*",
+    Event.FAILED: "❌ *Rotation failed*",
+    Event.ROLLED_BACK: "↩️ *Rolled back:* the old root is in use",
+    Event.CHECKED: "🔎 *Checked*",
+    Event.CHECK_FAILED: "❓ *Could not be checked*",
+}
+_NEXT = {
+    Event.PAUSED: "Choose on the card above.",
+    Event.FAILED: "Look at the card for what stands, then verify the mesh.",
+    Event.STALE: "Nothing was changed. Ask for a new transition.",
+    Event.EXPIRED: "Nothing was changed. Ask for a new transition.",
+}
+
+
+def milestone(content: Milestone, rotation: Rotation | None) -> Rendered:
+    """A reply in the thread."""
+    said = _event(content)
+    lines = [line for line in (sentence(content.note, 900), _NEXT.get(content.event, "")) if line]
+    facts = [f"• {safe(label, 60)}: {code(value, 300)}" for label, value in content.facts[:12]]
+    blocks = packed(["\n".join([said, *lines]), *facts, *_listed(content.stragglers)])
+    where = f"{safe(rotation.mesh, 60)}: " if rotation else ""
+    return message(f"{where}{said} {sentence(content.note, 900)}".strip(), blocks)
+
+
+def _event(content: Milestone) -> str:
+    said = _SAID[content.event]
+    if content.step_title:
+        count = f" of {content.step_count}" if content.step_count else ""
+        said += f" · step {content.step_number}{count}: {safe(content.step_title, 250)}"
+    if content.person:
+        said += f" by {mention(content.person)} {content.at:%H:%M} UTC"
+    return said
+
+
+def result(content: Result, rotation: Rotation | None) -> Rendered:
+    """How it ended: also shown in the channel, so it says which mesh."""
+    mesh = f"{safe(rotation.mesh, 60)}: " if rotation else ""
+    said = f"{mesh}{_SAID[content.event]}"
+    lines = [line for line in (sentence(content.note, 1500), _NEXT.get(content.event, "")) if line]
+    counts = [
+        f"• {safe(tally.kind, 60)}: *{tally.ok:,} of {tally.total:,}* fine, {tally.not_ok:,} not, "
+        f"{tally.unknown:,} unknown, {tally.skipped:,} skipped"
+        for tally in content.tallies[:10]
+    ]
+    blocks = packed(["\n".join([said, *lines]), *counts, *_listed(content.stragglers)])
+    return message(f"{said}. {sentence(content.note, 1500)}".strip(), blocks)
+
+
+def _listed(stragglers: tuple[Straggler, ...]) -> list[str]:
+    lines = [f"• {straggler_line(one, 300)}" for one in stragglers[:MAX_STRAGGLERS]]
+    more = len(stragglers) - len(lines)
+    return [*lines, f"… and {more:,} more"] if more > 0 else lines
+
+
+def request_failed(content: RequestFailed) -> Rendered:
+    """It was accepted and then could not be done; nobody is left waiting."""
+    of = f" of *{safe(content.mesh, 60)}*" if content.mesh else ""
+    said = f"❌ {mention(content.person)}, the {safe(content.what, 80)}{of} could not be done."
+    lines = [said, sentence(content.message, 1200)]
+    lines += [f"*What to do:* {sentence(content.hint, 900)}"] if content.hint else []
+    found = [finding_line(finding) for finding in content.findings[:MAX_STRAGGLERS]]
+    more = len(content.findings) - len(found)
+    found += [f"… and {number(more, 'more finding')}"] if more > 0 else []
+    blocks = packed(["\n".join(line for line in lines if line), *found])
+    return message(f"{said} {sentence(content.message, 1200)}", [*blocks, *_reference(content)])
+
+
+def _reference(content: RequestFailed) -> list[Block]:
+    if not content.reference:
+        return []
+    return [
+        section("This is a bug in Rootkeeper, not in your mesh. The log says more under this reference."),
+        context(f"Reference {code(content.reference, 80)}"),
+    ]
+
+
+def straggler_file(content: StragglerFile) -> str:
+    """The file: plain text, a heading, then a row for each straggler with tabs between."""
+    rows = ["what\tverdict\treason\tcure"]
+    rows += [
+        "\t".join(visible(cell) or "-" for cell in (one.what, one.verdict, one.reason, one.cure))
+        for one in content.stragglers
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def file_comment(content: StragglerFile) -> str:
+    """The line over the file."""
+    return f"All {number(len(content.stragglers), 'straggler')}: what, verdict, reason, cure."
+
+
+def file_in_words(content: StragglerFile) -> Rendered:
+    """The same as a message, when Slack does not take the file."""
+    lines = [f"• {straggler_line(one, 200)}" for one in content.stragglers[:20]]
+    more = len(content.stragglers) - len(lines)
+    lines += [
+        f"… and {more:,} more. Slack did not take the file; {code('rootkeeper verify')} lists them all."
+    ]
+    return message(file_comment(content), packed(lines))

@@ -1,0 +1,137 @@
+"""How names, numbers, dates and people are written in chat.
+
+Everything that comes from clusters or people goes through `safe`, `code` or `plain`: invisible and
+direction-changing characters out, one line, escaped, and only then cut. Source: facts/slack.md, 4.
+"""
+
+import re
+import unicodedata
+from datetime import datetime, timedelta
+
+from bot.core.findings import Verdict
+from bot.core.ids import Fingerprint
+from bot.core.progress import StepStatus
+from bot.core.rotation import Person
+
+_BLANKS = dict.fromkeys(map(ord, "\u034f\u115f\u1160\u2800\u3164\uffa0"))
+"""Letters and marks that show nothing; Unicode does not count them as format characters."""
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_PART_OF_ENTITY = re.compile(r"(&[a-z]{0,3}|<[^>]*)$")
+"""An entity or a mention that a cut went through."""
+_USER = re.compile(r"^[UW][A-Z0-9]{2,20}$")
+_GROUP = re.compile(r"^S[A-Z0-9]{2,20}$")
+
+VERDICT_MARK = {
+    Verdict.OK: "✅ fine",
+    Verdict.NOT_OK: "❌ not fine",
+    Verdict.UNKNOWN: "❓ unknown",
+    Verdict.SKIPPED: "⏭️ skipped",
+}
+STATUS_MARK = {
+    StepStatus.PENDING: "◻️",
+    StepStatus.ACTING: "▶️",
+    StepStatus.WAITING: "⏳",
+    StepStatus.DONE: "✅",
+    StepStatus.SKIPPED: "⏭️",
+    StepStatus.FAILED: "❌",
+}
+
+
+def visible(text: str) -> str:
+    """One line of what can be seen."""
+    joined = " ".join(text.translate(_BLANKS).split())
+    return "".join(c for c in joined if unicodedata.category(c) not in _HIDDEN)
+
+
+def plain(text: str, limit: int) -> str:
+    """For plain_text objects, which parse nothing; never empty, because Slack refuses that."""
+    seen = visible(text)
+    return (seen if len(seen) <= limit else seen[: limit - 1].rstrip() + "…") or "—"
+
+
+def safe(text: str, limit: int = 300) -> str:
+    """For mrkdwn: escaped first, then cut, and never within an entity."""
+    return cut(visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"), limit)
+
+
+def cut(escaped: str, limit: int) -> str:
+    """Escaped text of at most so many characters; an entity or mention is kept whole or left out."""
+    if len(escaped) <= limit:
+        return escaped
+    return _PART_OF_ENTITY.sub("", escaped[: max(limit - 1, 0)]).rstrip() + "…"
+
+
+def code(text: str, limit: int = 120) -> str:
+    """A name, in code style: nothing in it is formatted."""
+    return f"`{safe(text.replace('`', chr(39)), limit) or '—'}`"
+
+
+def sentence(text: str, limit: int = 300) -> str:
+    """Escaped, with a full stop at its end."""
+    said = safe(text, limit)
+    return said if not said or said[-1] in ".!?…:" else said + "."
+
+
+def mention(person: Person) -> str:
+    """A person: Slack shows the name they have now."""
+    return f"<@{person.user}>" if _USER.match(person.user) else safe(person.name, 80)
+
+
+def configured(ids: tuple[str, ...]) -> str:
+    """Users and groups from the settings, as mentions."""
+    return ", ".join(_mentioned(one) for one in ids)
+
+
+def _mentioned(one: str) -> str:
+    if _USER.match(one):
+        return f"<@{one}>"
+    return f"<!subteam^{one}>" if _GROUP.match(one) else code(one, 30)
+
+
+def short(fingerprint: Fingerprint | str) -> str:
+    """The first 16 characters of a fingerprint or digest."""
+    return code(fingerprint[:16])
+
+
+def moment(at: datetime) -> str:
+    """A time in the reader's own zone, with a full fallback in UTC."""
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{utc(at)}>"
+
+
+def date(at: datetime) -> str:
+    """A date far away, in the reader's own zone."""
+    return f"<!date^{int(at.timestamp())}^{{date_short}} {{time}}|{utc(at)}>"
+
+
+def utc(at: datetime) -> str:
+    """Date and time in UTC, for fallbacks and files."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def span(length: timedelta) -> str:
+    """A length of time as people say it, rounded down: `12 days`, `10 years`, `about` is the caller's."""
+    seconds = int(abs(length).total_seconds())
+    for unit, size, least in (
+        ("year", 365 * 86400, 2),
+        ("day", 86400, 2),
+        ("h", 3600, 2),
+        ("min", 60, 2),
+    ):
+        if seconds >= size * least or (unit == "year" and seconds == size):
+            return _counted(seconds // size, unit)
+    return f"{seconds} s"
+
+
+def _counted(number: int, unit: str) -> str:
+    plural = "s" if unit in ("year", "day") and number != 1 else ""
+    return f"{number} {unit}{plural}"
+
+
+def remaining(length: timedelta) -> str:
+    """Time until something ends, or since it has."""
+    return f"{span(length)} left" if length > timedelta() else f"ended {span(length)} ago"
+
+
+def number(count: int, noun: str, plural: str = "") -> str:
+    """`1 proxy`, `20 proxies`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -1,0 +1,110 @@
+"""The calls that put a message into Slack: post, redraw, upload; and what then when Slack refuses."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from slack_sdk import WebClient
+
+from bot.core.record import Content, StragglerFile
+from bot.edges.slack.faults import SLACK_TROUBLE, Kind, fault_of
+from bot.edges.slack.render import Rendered
+from bot.edges.slack.render.blocks import context
+from bot.edges.slack.render.thread import file_comment, straggler_file
+from bot.edges.slack.render.words import code, cut
+from bot.flow.ports import Anchor
+
+_PLAIN_TEXT = 3000
+_NO_FILES = ("missing_scope", "not_allowed_token_type", "file_uploads_disabled", "storage_limit_reached")
+"""Answers to an upload that another try will not change; a message says the same in fewer words."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Where a message stands now."""
+
+    channel: str
+    ts: str
+    edit: bool = False
+
+
+class Voice:
+    """The bot's voice in Slack. Raises what slack_sdk raises."""
+
+    def __init__(self, client: WebClient) -> None:
+        self._client = client
+
+    def post(
+        self,
+        content: Content,
+        shown: Rendered,
+        *,
+        channel: str,
+        thread_ts: str,
+        broadcast: bool,
+        reference: str,
+    ) -> Told:
+        """A new message; a StragglerFile as a file."""
+        if isinstance(content, StragglerFile) and self._upload(content, channel=channel, thread_ts=thread_ts):
+            return Told(channel=channel, ts=thread_ts)
+        place: dict[str, Any] = {"channel": channel, "unfurl_links": False, "unfurl_media": False}
+        if thread_ts:
+            place |= {"thread_ts": thread_ts, "reply_broadcast": broadcast}
+        try:
+            answer = self._client.chat_postMessage(**place, **_form(shown))
+        except SLACK_TROUBLE as error:
+            answer = self._client.chat_postMessage(**place, **_plainer(shown, error, reference))
+        return Told(channel=str(answer["channel"]), ts=str(answer["ts"]))
+
+    def redraw(self, shown: Rendered, anchor: Anchor, *, reference: str) -> Told:
+        """Another content for a message of ours; text and blocks always together, else blocks vanish."""
+        place: dict[str, Any] = {"channel": anchor.channel, "ts": anchor.ts}
+        try:
+            self._client.chat_update(**place, **_form(shown))
+        except SLACK_TROUBLE as error:
+            self._client.chat_update(**place, **_plainer(shown, error, reference))
+        return Told(channel=anchor.channel, ts=anchor.ts, edit=True)
+
+    def _upload(self, content: StragglerFile, *, channel: str, thread_ts: str) -> bool:
+        """Whether Slack took the file."""
+        name = re.sub(r"[^A-Za-z0-9._-]", "-", content.name)[:100]
+        try:
+            self._client.files_upload_v2(
+                content=straggler_file(content),
+                filename=name,
+                title=name,
+                channel=channel,
+                thread_ts=thread_ts or None,
+                initial_comment=file_comment(content),
+            )
+        except SLACK_TROUBLE as error:
+            fault = fault_of(error)
+            if fault.kind is not Kind.UNSAYABLE and fault.code not in _NO_FILES:
+                raise
+            _log.warning("file not taken", fault=fault.code, hint=fault.hint)
+            return False
+        return True
+
+
+def _form(shown: Rendered) -> dict[str, Any]:
+    return {"text": shown.text, "blocks": list(shown.blocks)}
+
+
+def _plainer(shown: Rendered, error: Exception, reference: str) -> dict[str, Any]:
+    """When Slack refuses the form: a bug of ours, but what happened must still be told."""
+    fault = fault_of(error)
+    if fault.kind is not Kind.UNSAYABLE:
+        raise error
+    _log.error("form refused", fault=fault.code, reference=reference)
+    note = (
+        f"Slack refused this message's full form ({fault.code}). Reference {code(reference)} is in the log."
+    )
+    return {"text": cut(shown.text, _PLAIN_TEXT), "blocks": [*_paragraph(shown), context(note)]}
+
+
+def _paragraph(shown: Rendered) -> list[dict[str, Any]]:
+    said = cut(shown.text, _PLAIN_TEXT)
+    return [{"type": "section", "text": {"type": "mrkdwn", "text": said, "verbatim": True}}] if said else []

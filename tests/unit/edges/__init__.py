@@ -1,0 +1,1 @@
+"""Of each edge, what its contract suite cannot say."""

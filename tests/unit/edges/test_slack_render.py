@@ -1,0 +1,62 @@
+"""Every sentence for chat, pinned by golden files. ROOTKEEPER_UPDATE_GOLDEN=1 writes them anew."""
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.core.ids import MeshName
+from bot.edges.slack.render import Rendered, render, reply_shown
+from bot.edges.slack.render.dialogs import rejection_dialog, transition_dialog
+from tests.unit.edges.slack_samples import (
+    APPROVERS,
+    CARD,
+    CONTENTS,
+    PROD,
+    REPLIES,
+    ROTATION_ID,
+    ROTATIONS,
+    proposed,
+)
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "slack"
+
+
+def hold(name: str, value: object) -> None:
+    """Compare with the golden file, or write it."""
+    path = GOLDEN / f"{name.replace(' ', '-')}.json"
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    if os.environ.get("ROOTKEEPER_UPDATE_GOLDEN"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text
+
+
+def shown(rendered: Rendered) -> dict[str, object]:
+    return {"text": rendered.text, "blocks": list(rendered.blocks)}
+
+
+@pytest.mark.parametrize("name", ROTATIONS)
+def test_card_is_as_pinned(name: str) -> None:
+    hold(f"card {name}", shown(render(CARD, rotation=ROTATIONS[name], approvers=APPROVERS)))
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_content_is_as_pinned(name: str) -> None:
+    hold(name, shown(render(CONTENTS[name], rotation=proposed())))
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_reply_is_as_pinned(name: str) -> None:
+    hold(f"reply {name}", shown(reply_shown(REPLIES[name])))
+
+
+def test_dialogs_are_as_pinned() -> None:
+    lifetime = timedelta(days=3650)
+
+    hold("dialog transition", transition_dialog((PROD,), lifetime=lifetime, channel="C0MESH"))
+    meshes = (PROD, MeshName("stage"))
+    hold("dialog transition several", transition_dialog(meshes, lifetime=lifetime, channel="C0MESH"))
+    hold("dialog rejection", rejection_dialog(ROTATION_ID, channel="C0MESH"))
