@@ -38,7 +38,7 @@ T = TypeVar("T")
 class KubeWriter:
     """One mesh's cluster, for writing. Implements `flow.ports.ClusterWriter`."""
 
-    def __init__(self, client: KubeClient, *, namespace: str) -> None:
+    def __init__(self, client: KubeClient, namespace: str) -> None:
         self._client = client
         self._ca_secret = SECRETS.within(namespace).named(CA_SECRET)
         self._backup = SECRETS.within(namespace).named(BACKUP_SECRET)
