@@ -46,15 +46,15 @@ def _cluster(settings: Settings, mesh: MeshSetting) -> tuple[Finding, ...]:
 
 def _database(settings: Settings) -> Finding:
     try:
-        record = bootstrap.open_record(
-            settings, SystemClock(), epoch=lambda: 0, on_commit=lambda: None
-        )
+        record = bootstrap.open_record(settings, SystemClock(), epoch=lambda: 0, on_commit=lambda: None)
         verdict = verify_chain(record.engine)
         record.engine.dispose()
     except RootkeeperError as fault:
         return _broken("doctor.database", fault)
     if verdict.intact:
-        return _fine("doctor.database", f"the database is up to date; its audit record is intact, {verdict.rows} rows")
+        return _fine(
+            "doctor.database", f"the database is up to date; its audit record is intact, {verdict.rows} rows"
+        )
     return Finding(
         check_id="doctor.database",
         verdict=Verdict.NOT_OK,

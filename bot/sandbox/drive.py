@@ -22,7 +22,7 @@ ROTATION_SECONDS = 90.0
 Say = Callable[[str], None]
 
 
-class NotSo(Exception):  # noqa: N818
+class NotSo(Exception):
     """A step of the story did not go as it should."""
 
 
@@ -70,9 +70,7 @@ class Story:
             raise NotSo(f"not told: {what}") from None
 
 
-def play(
-    slack: RunningSlack, cluster: RunningCluster, *, say: Say, record: Path | None, mesh: str
-) -> int:
+def play(slack: RunningSlack, cluster: RunningCluster, *, say: Say, record: Path | None, mesh: str) -> int:
     """Play the story; 0 when every step was so."""
     story = Story(slack=slack, cluster=cluster, mesh=mesh, say=say)
     try:
@@ -143,7 +141,9 @@ def refuse_guest(story: Story) -> None:
 def approve(story: Story) -> None:
     """The second person approves."""
     story.slack.press(GRACE, "approve", ts=story.card)
-    story.seen(lambda m: m.ts == story.card and not _has_button(m, "approve"), what="the card without its buttons")
+    story.seen(
+        lambda m: m.ts == story.card and not _has_button(m, "approve"), what="the card without its buttons"
+    )
     story.tell("a second person approved; the buttons are gone")
 
 
@@ -180,7 +180,9 @@ def truth(story: Story) -> None:
 def verify(story: Story) -> None:
     """`verify` agrees."""
     _typed(story, GRACE, f"/istio-root verify {story.mesh}")
-    report = story.seen(lambda m: "holders have the root" in m.content.text, what="the report of the verification")
+    report = story.seen(
+        lambda m: "holders have the root" in m.content.text, what="the report of the verification"
+    )
     story.tell(f"verify: {report.content.text}")
 
 
