@@ -82,7 +82,7 @@ def connect_meshes(settings: Settings, clock: Clock) -> Meshes:
                 clock=clock,
                 probe_concurrency=settings.probe_concurrency,
             ),
-            writer=KubeWriter(clients[mesh.context], mesh.namespace),
+            writer=KubeWriter(clients[mesh.context], namespace=mesh.namespace),
         )
         for mesh in settings.meshes
     }

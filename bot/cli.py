@@ -172,8 +172,8 @@ def sandbox(
     record: Annotated[Path | None, typer.Option(help="Write the messages seen as JSON.")] = None,
 ) -> None:
     """Try everything on this machine: a stand-in of Slack, of a cluster, and the real bot between them."""
-    with _told() as console:
-        code = run_sandbox(console.print, port=port, drive=drive, record=record)
+    with _told():
+        code = run_sandbox(typer.echo, port=port, drive=drive, record=record)
         raise typer.Exit(code)
 
 

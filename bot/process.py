@@ -49,9 +49,7 @@ class BotProcess:
             settings, self._clock, epoch=lambda: self._epoch, on_commit=self._wake_poster
         )
         self.meshes: Meshes = bootstrap.connect_meshes(settings, self._clock)
-        stage = bootstrap.build_stage(
-            settings, self.record, self.meshes, clock=self._clock, keys=self._keys
-        )
+        stage = bootstrap.build_stage(settings, self.record, self.meshes, clock=self._clock, keys=self._keys)
         self.scheduler: BotScheduler = bootstrap.build_scheduler(stage)
 
     def stop(self) -> None:
@@ -81,9 +79,7 @@ class BotProcess:
     def _take_lease(self) -> bool:
         """Wait for it; False when told to stop meanwhile."""
         while not self._stopping.is_set():
-            epoch = self.record.lease.acquire(
-                self._holder, now=self._clock.now(), duration=LEASE_LASTS
-            )
+            epoch = self.record.lease.acquire(self._holder, now=self._clock.now(), duration=LEASE_LASTS)
             if epoch is not None:
                 self._epoch = epoch
                 _log.info("lease taken", holder=self._holder, epoch=epoch)

@@ -1,6 +1,5 @@
 """Turns pods, Deployments and DaemonSets from the wire into the values of `core.mesh`."""
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -21,8 +20,6 @@ from bot.edges.kube.wire import (
 
 PROXY = "istio-proxy"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-
-_VERSION = re.compile(r"v?(\d+\.\d+\.\d+)(?:[-.+].*)?")
 
 
 def container(found: ContainerWire) -> Container:
@@ -178,10 +175,3 @@ def _stop(state: ContainerState | None, last: ContainerState | None) -> str:
         return ""
     before = f", exit code {last.terminated.exit_code}" if last and last.terminated else ""
     return f"{stopped.reason or 'stopped'}{before}{': ' + stopped.message if stopped.message else ''}"
-
-
-def image_version(image: str) -> str:
-    """`1.4.10` of `docker.io/istio/proxyv2:1.4.10-distroless@sha256:…`; empty when the tag is no version."""
-    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
-    found = _VERSION.fullmatch(tag)
-    return found.group(1) if found else ""

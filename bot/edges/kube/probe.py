@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from bot.core.mesh import Pod, Proxy
+from bot.core.versions import version_of_image
 from bot.edges.kube import convert_pods
 from bot.edges.kube.certs_page import CertsPage, Loaded
 from bot.edges.kube.client import KubeClient
@@ -154,7 +155,7 @@ def _told(pod: Pod, *, loaded: Loaded | None = None, fault: str = "", asked: boo
     told = loaded or Loaded(fault=fault)
     return Proxy(
         pod=pod,
-        version=convert_pods.image_version(proxy.image) if proxy else "",
+        version=version_of_image(proxy.image) if proxy else "",
         roots=told.roots,
         leaves=told.leaves,
         fault=told.fault,
