@@ -44,6 +44,7 @@ class Bench:
         listeners = Listeners(
             self.desk,
             self.scheduler,
+            client=self.api,
             replies=self.replies,
             clock=self.clock,
             meshes=tuple(MeshName(one) for one in meshes) or (PROD,),
