@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from cluster_sides import SIDES, Side
+
+from tests.contract.cluster_sides import SIDES, Side
 
 
 @pytest.fixture(scope="module", params=sorted(SIDES))

@@ -7,7 +7,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
-from cluster_sides import METADATA_LIST, Side, raw, refused, text64
+
+from tests.contract.cluster_sides import METADATA_LIST, Side, raw, refused, text64
 
 
 def test_secrets_are_selected_by_their_type(side: Side) -> None:

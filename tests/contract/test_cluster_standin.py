@@ -4,8 +4,9 @@ Every assertion is about Kubernetes, not about the stand-in; what only that can 
 """
 
 import pytest
-from cluster_sides import JSON_PATCH, MERGE, Side, refused, text64
 from kubernetes.client.exceptions import ApiException
+
+from tests.contract.cluster_sides import JSON_PATCH, MERGE, Side, refused, text64
 
 
 def test_every_write_moves_the_resource_version_on(side: Side) -> None:

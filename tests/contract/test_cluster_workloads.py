@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cluster_sides import MERGE, STRATEGIC, Side
 from kubernetes import stream
 from kubernetes.client.exceptions import ApiException
+
+from tests.contract.cluster_sides import MERGE, STRATEGIC, Side
 
 PATIENCE = 30.0  # seconds; a real deployment controller needs a few
 ASK_CERTS = ["pilot-agent", "request", "GET", "certs"]
