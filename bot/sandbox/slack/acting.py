@@ -6,6 +6,7 @@ or an old window: any value, any removed button, any account. Whatever Slack its
 (time-outs, no connection, unknown command) is shown as an ephemeral text of sender "slack".
 """
 
+import asyncio
 import html
 import re
 from dataclasses import replace
@@ -294,8 +295,9 @@ class Acting:
 
     async def _linger(self, glance: Glance, seconds: float) -> None:
         """Give the app some time to show the person something; ends with the first thing shown."""
-        until = self._world.clock() + seconds
-        while not glance.sees_news() and (left := until - self._world.clock()) > 0:
+        clock = asyncio.get_running_loop().time  # real time: a test's own clock may stand still
+        until = clock() + seconds
+        while not glance.sees_news() and (left := until - clock()) > 0:
             await self._world.change_after(self._world.version, seconds=left)
 
 
