@@ -60,14 +60,21 @@ class _ImpossibleError(Exception):
         self.refusal = Refusal(code=code, sentence=sentence)
 
 
-def refusal_of(
+def heard(
     court: Court, caller: Caller, act: Act, *, rotation: Rotation | None
-) -> tuple[PersonFacts, Refusal | None]:
-    """Look everything up now and ask whether this may be done.
+) -> tuple[Person, Refusal | None]:
+    """Look everything up now and ask whether this may be done; who cannot be looked up may not."""
+    try:
+        facts, refusal = _looked_up(court, caller, act, rotation)
+    except DirectoryUnavailable as fault:
+        stranger = Person(team=caller.team, user=caller.user, name=caller.name)
+        return stranger, Refusal(code="lookup_failed", sentence=f"{fault.message}. {fault.hint}")
+    return facts.person, refusal
 
-    Raises:
-        DirectoryUnavailable: then the answer is no.
-    """
+
+def _looked_up(
+    court: Court, caller: Caller, act: Act, rotation: Rotation | None
+) -> tuple[PersonFacts, Refusal | None]:
     person = court.directory.person(caller.team, caller.user)
     approvers = court.directory.approvers()
     circumstances = Circumstances(
@@ -104,7 +111,7 @@ def decide(
     """
     for _ in range(TRIES):
         rotation = court.store.rotation(rotation_id)
-        person, refusal = _heard(court, caller, act, rotation)
+        person, refusal = heard(court, caller, act, rotation=rotation)
         if refusal:
             return _refused(court, caller, act, rotation=rotation, person=person, refusal=refusal)
         try:
@@ -116,16 +123,6 @@ def decide(
     raise LostRace(
         "this rotation is changing too quickly to decide anything", hint="Look at its card and try again."
     )
-
-
-def _heard(court: Court, caller: Caller, act: Act, rotation: Rotation) -> tuple[Person, Refusal | None]:
-    """Who cannot be looked up may not decide; that, too, is a refusal for the record."""
-    try:
-        facts, refusal = refusal_of(court, caller, act, rotation=rotation)
-    except DirectoryUnavailable as fault:
-        unknown = Person(team=caller.team, user=caller.user, name=caller.name)
-        return unknown, Refusal(code="unknown_person", sentence=f"{fault.message}. {fault.hint}")
-    return facts.person, refusal
 
 
 def _refused(
