@@ -45,6 +45,7 @@ READS = {
     "400": (400, "bad selector", ClusterRefused),
     "500": (500, "etcd: leader changed", ClusterUnreachable),
     "504": (504, "gateway timeout", ClusterUnreachable),
+    "302 to a login page": (302, "moved", ClusterUnreachable),
 }
 
 
@@ -175,6 +176,18 @@ def test_a_port_where_nobody_listens_is_unreachable_for_reads_and_writes(
 
     assert " object at 0x" not in raised.value.message
     client.close()
+
+
+def test_a_redirect_is_not_followed_because_the_token_would_go_along(tmp_path: Path) -> None:
+    away = refused(302, "moved", headers=(("Location", "http://127.0.0.1:1/elsewhere"),))
+
+    with stubbed(tmp_path, away) as (client, stub):
+        with pytest.raises(ClusterUnreachable, match="302"):
+            client.get(SECRET, NAMED)
+        with pytest.raises(ClusterUnreachable, match="Redirect"):
+            client.stream(SECRET, query=[], protocols="v4.channel.k8s.io", seconds=2)
+
+    assert len(stub.asked) == 2
 
 
 def test_a_page_of_somebody_else_is_unreachable(tmp_path: Path) -> None:
