@@ -1,5 +1,1 @@
-<<<<<<< HEAD
 """Tests, in layers: unit, contract, scenario, real."""
-=======
-"""The tests, in layers: unit, contract, scenario, real."""
->>>>>>> ops
