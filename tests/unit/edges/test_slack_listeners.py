@@ -55,7 +55,7 @@ def test_a_transition_without_details_opens_the_dialog_and_nothing_else(
     assert said(response) == ""
     [opened] = bench.api.of("views.open")
     assert opened["trigger_id"].endswith("trigger")
-    assert json.loads(opened["view"])["callback_id"] == "transition"
+    assert opened["view"]["callback_id"] == "transition"
     assert bench.desk.commands == []
 
 
@@ -76,7 +76,7 @@ def test_the_dialog_offers_the_meshes_when_there_are_several() -> None:
 
     bench.send(command("transition"))
 
-    view = json.loads(bench.api.of("views.open")[0]["view"])
+    view = bench.api.of("views.open")[0]["view"]
     assert [block["block_id"] for block in view["blocks"] if block["type"] == "input"] == [
         "mesh",
         "lifetime",
@@ -172,7 +172,7 @@ def test_reject_asks_for_the_reason_and_the_dialog_decides() -> None:
     bench = Bench()
 
     bench.send(press("reject"))
-    view = json.loads(bench.api.of("views.open")[0]["view"])
+    view = bench.api.of("views.open")[0]["view"]
     assert bench.desk.decisions == []
     bench.send(submission("rejection", view["private_metadata"], {"reason": "not now"}))
 
