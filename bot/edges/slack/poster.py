@@ -72,7 +72,7 @@ class Poster:
 
     @property
     def trouble(self) -> str:
-        """Why the oldest message that waits for Slack is not told yet, and the cure; empty when none waits."""
+        """Why the oldest untold message is not told yet, and the cure; empty when none waits."""
         return next(iter(tuple(self._troubles.values())), "")
 
     def start(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.core.approval import Act
 from bot.core.findings import Verdict
-from bot.core.ids import TeamId, UserId
+from bot.core.ids import RotationId, TeamId, UserId
 from bot.core.record import (
     Caller,
     Change,
@@ -220,7 +220,8 @@ def test_replies_go_by_response_url_and_else_by_ephemeral_message(slack: Running
 
 def test_a_reply_to_a_click_leaves_the_card_alone(slack: RunningSlack) -> None:
     class Refusing(FakeDesk):
-        def decide(self, caller: Caller, act: Act, *rest: object, **more: object) -> None:
+        def decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
+            super().decide(caller, act, rotation_id, note=note)
             SlackReplies(web_client(slack.bot_token, base_url=slack.api_url)).reply(
                 caller, Refused(sentence="You asked for this rotation")
             )

@@ -17,11 +17,13 @@ from bot.core.record import (
     CheckCouldNotRun,
     Event,
     HelpShown,
+    HistoryShown,
     Refused,
     Report,
     ReportPosted,
     RequestFailed,
     Result,
+    StatusShown,
     StragglerFile,
     Warned,
 )
@@ -144,7 +146,7 @@ def test_every_reply_is_valid(name: str) -> None:
     backwards=st.booleans(),
 )
 def test_any_text_in_any_state_makes_a_card_that_slack_takes(
-    text: str, state: RotationState, steps: int, backwards: bool
+    *, text: str, state: RotationState, steps: int, backwards: bool
 ) -> None:
     rotation = replace(hostile(text, steps=steps), state=state, backwards=backwards, started_at=NOW)
     stragglers = (Straggler(what=text, reason=text, cure=text),) * 10
@@ -223,8 +225,10 @@ def test_any_text_makes_replies_that_slack_takes(text: str, many: int) -> None:
 
     hold(reply_shown(Refused(sentence=text or "No", hint=text)))
     hold(reply_shown(HelpShown(meshes=(MeshName(text),) * many, lead=text)))
-    hold(reply_shown(replace(REPLIES["history"], rotations=(rotation,) * many)))  # type: ignore[type-var]
-    hold(reply_shown(replace(REPLIES["status"], active=(rotation,) * many)))  # type: ignore[type-var]
+    hold(reply_shown(HistoryShown(mesh=MeshName(text), rotations=(rotation,) * many)))
+    hold(
+        reply_shown(StatusShown(active=(rotation,) * many, checks=(), never_checked=(MeshName(text),) * many))
+    )
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.core.findings import Verdict
 from bot.edges.slack.doors import COMMANDS
 from bot.edges.slack.examine import SCOPES, examine
-from bot.core.findings import Verdict
 from tests.fakes.slack import FakeSlackApi
 
 MANIFEST: dict[str, Any] = yaml.safe_load(

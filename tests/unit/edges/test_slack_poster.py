@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.core.ids import RotationId
 from bot.core.record import Change, Content, Event, Message, Placement, StragglerFile, rotation_subject
 from bot.core.rotation import RotationState
 from bot.edges.slack.poster import Poster
@@ -313,7 +314,7 @@ def test_a_content_that_slack_never_takes_is_given_up_at_once() -> None:
 def test_a_card_without_its_rotation_is_given_up() -> None:
     desk = Desk()
 
-    desk.say(Placement.ANCHOR, replace(CARD, rotation_id="0" * 32))
+    desk.say(Placement.ANCHOR, replace(CARD, rotation_id=RotationId("0" * 32)))
     desk.passes(1)
 
     assert desk.statuses() == ["given_up"]

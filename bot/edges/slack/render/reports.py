@@ -19,7 +19,7 @@ from bot.edges.slack.render.words import (
 )
 
 MAX_FINDINGS = 10
-ALL_FINDINGS = 4500
+ALL_FINDINGS = 4000
 """Characters for all of them: few findings are told at length, many in short."""
 MAX_STRAGGLERS = 10
 MAX_UNREAD = 10
