@@ -3,6 +3,7 @@
 A listener that works is a deaf bot: Bolt's threads are few, and an ack after three seconds is lost.
 """
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -100,6 +101,7 @@ class Listeners:
         for button in ACTS:
             app.action(button)(self.pressed)
         app.action(Button.REJECT)(self.pressed_reject)
+        app.action(re.compile(".*"))(self.pressed_something_else)
         app.view(Dialog.TRANSITION)(self.sent_transition)
         app.view(Dialog.REJECTION)(self.sent_rejection)
         app.error(self.failed)
@@ -171,6 +173,11 @@ class Listeners:
             self._refuse(caller, _NOT_A_BUTTON)
             return
         self._open(body, caller=caller, view=rejection_dialog(rotation_id, channel=caller.channel))
+
+    def pressed_something_else(self, ack: Ack, body: Body) -> None:
+        """A button of another version of the bot."""
+        ack()
+        self._refuse(reading.presser(body), _NOT_A_BUTTON)
 
     def sent_rejection(self, ack: Ack, body: Body) -> None:
         """The rejection's reason: the desk checks person, place and rotation as for any button."""

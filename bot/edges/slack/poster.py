@@ -129,6 +129,12 @@ class Poster:
         except SLACK_TROUBLE as error:
             self._put_back(queued, fault_of(error), now=now)
             return False
+        except RootkeeperError:
+            raise
+        except Exception as error:  # noqa: BLE001  (a message that cannot be drawn must not stop the others)
+            _log.error("message not drawn", reference=_reference(queued), exc_info=error)
+            self._put_back(queued, Fault(kind=Kind.PASSING, code=f"bug, {_reference(queued)}"), now=now)
+            return False
         if told is None:
             return False
         self._record(queued, told)

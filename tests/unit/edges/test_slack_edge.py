@@ -1,5 +1,6 @@
 """The edge against the stand-in of Slack: real Bolt, a real WebSocket, real HTTP."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -308,3 +309,27 @@ def test_doctor_calls_unknown_what_a_bad_token_hides(slack: RunningSlack) -> Non
         Verdict.UNKNOWN,
         Verdict.UNKNOWN,
     ]
+
+
+def test_the_libraries_never_log_what_people_type(
+    slack: RunningSlack, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with connected(slack, FakeDesk()):
+        slack.command(ADA, "/istio-root check -----BEGIN RSA PRIVATE KEY-----MIIEowIBAAKCAQEA7")
+
+    assert "MIIEowIBAAKCAQEA7" not in caplog.text
+    assert slack.bot_token not in caplog.text
+    assert slack.app_token not in caplog.text
+
+
+def test_a_lost_socket_is_noticed_and_opened_again(slack: RunningSlack) -> None:
+    desk = FakeDesk()
+    with connected(slack, desk) as edge:
+        slack.say_goodbye("refresh_requested")
+        slack.wait_for_connections(seconds=20)
+        slack.wait_for(lambda _: edge.is_ready() or None, seconds=20)
+        looked = slack.command(ADA, "/istio-root check prod", wait=3)
+
+    assert looked.ok
+    assert len(desk.commands) == 1

@@ -335,3 +335,13 @@ def test_the_mesh_without_approvers_says_so_on_its_card() -> None:
 def test_prod_is_named_in_every_fallback_text_of_a_card() -> None:
     for rotation in ROTATIONS.values():
         assert PROD in render(CARD, rotation=rotation).text
+
+
+@pytest.mark.parametrize("event", Event)
+def test_every_event_has_its_words(event: Event) -> None:
+    hold(render(a_milestone(event), rotation=proposed()))
+    hold(render(Result(rotation_id=ROTATION_ID, event=event, at=NOW), rotation=proposed()))
+
+
+def test_there_is_a_pinned_card_for_every_state() -> None:
+    assert {rotation.state for rotation in ROTATIONS.values()} == set(RotationState)

@@ -375,3 +375,12 @@ def test_a_listener_with_a_bug_logs_the_trace_without_the_payload() -> None:
 
     assert [log["event"] for log in logs] == ["listener failed"]
     assert ROTATION_ID not in str(logs)
+
+
+def test_a_button_of_another_version_is_refused_politely() -> None:
+    bench = Bench()
+
+    response = bench.send(press("approve_and_pray"))
+
+    assert response.status == 200
+    assert isinstance(bench.replies.said[0][1], Refused)

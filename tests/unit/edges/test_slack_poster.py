@@ -420,11 +420,12 @@ def test_an_upload_that_fails_for_now_is_tried_again() -> None:
     desk = Desk()
     desk.api.answers["files.getUploadURLExternal"] = ["internal_error"]
 
-    desk.say(Placement.NEW, StragglerFile(name="stragglers.txt", stragglers=STRAGGLERS))
-    desk.passes(4)
+    desk.say(Placement.ANCHOR)
+    desk.say(Placement.REPLY, StragglerFile(name="stragglers.txt", stragglers=STRAGGLERS))
+    desk.passes(6)
 
     assert len(desk.api.of("files.getUploadURLExternal")) >= 2
-    assert desk.statuses() == ["waiting"]
+    assert desk.statuses() == ["delivered", "waiting"]
 
 
 def test_a_decided_card_has_no_buttons_left() -> None:
@@ -440,3 +441,18 @@ def test_a_decided_card_has_no_buttons_left() -> None:
 
     assert '"actions"' in json.dumps(desk.posted()[0]["blocks"])
     assert '"actions"' not in json.dumps(desk.api.of("chat.update")[-1]["blocks"])
+
+
+def test_a_message_that_cannot_be_drawn_does_not_stop_the_others() -> None:
+    desk = Desk()
+    broken = replace(a_milestone(Event.STARTED), stragglers=7)  # type: ignore[arg-type]
+    desk.say(Placement.NEW, CONTENTS["warning"], "warning/prod")
+    row = desk.store.rows[0]
+    message = replace(row.queued.message, content=broken)
+    desk.store._contents.rows[1] = replace(row, queued=replace(row.queued, message=message))
+    desk.say(Placement.NEW, CONTENTS["warning"], "warning/stage")
+
+    desk.passes(3)
+
+    assert desk.statuses() == ["waiting", "delivered"]
+    assert "outbox-1" in desk.poster.trouble
