@@ -365,16 +365,26 @@ def test_attack_20_commands_and_clicks_come_with_the_channel_they_were_made_in(c
 
 def test_a_listener_with_a_bug_logs_the_trace_without_the_payload() -> None:
     bench = Bench()
-    body = press("approve")
-    body["user"] = None
-    body["actions"] = [{"action_id": "approve", "value": ROTATION_ID, "type": "button", "block_id": "b"}]
-    bench.scheduler.soon = None  # type: ignore[assignment]
+    bench.listeners._meshes = None  # type: ignore[assignment]
 
     with structlog.testing.capture_logs() as logs:
-        bench.send(body)
+        response = bench.send(command("check prod-of-mine"))
 
+    assert response.status == 500
     assert [log["event"] for log in logs] == ["listener failed"]
-    assert ROTATION_ID not in str(logs)
+    assert "prod-of-mine" not in str(logs)
+
+
+def test_work_that_no_worker_takes_is_told_and_stays_acked() -> None:
+    bench = Bench()
+    bench.scheduler.soon = None  # type: ignore[assignment, method-assign]
+
+    with structlog.testing.capture_logs() as logs:
+        response = bench.send(press("approve"))
+
+    assert response.status == 200
+    assert [log["event"] for log in logs] == ["work not taken"]
+    assert isinstance(bench.replies.said[0][1], Refused)
 
 
 def test_a_button_of_another_version_is_refused_politely() -> None:
