@@ -5,7 +5,8 @@ what it could not read, and drops everything private: of a workload secret only 
 arrive here, of the CA's key only facts about its public half.
 """
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -65,6 +66,11 @@ class SecretState:
     def same_data(self, other: "SecretState") -> bool:
         """Whether it is the same object with the same bytes; metadata may differ."""
         return self.uid == other.uid and self.digests == other.digests
+
+    def with_value(self, key: str, value: bytes) -> "SecretState":
+        """The state after `key` is set to `value` and nothing else changes."""
+        digests = dict(self.digests) | {key: hashlib.sha256(value).hexdigest()}
+        return replace(self, digests=tuple(sorted(digests.items())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

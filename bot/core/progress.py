@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from bot.core.findings import Tally
+
 
 class StepStatus(StrEnum):
     """The life of one step: pending → acting → waiting → done | skipped | failed."""
@@ -41,11 +43,15 @@ class StepState:
     entered_at: datetime | None = None
     ended_at: datetime | None = None
     deadline_at: datetime | None = None
+    nudged_at: datetime | None = None
+    """When what should have happened by itself was helped along (a webhook's component restarted)."""
     done: int = 0
     total: int = 0
     """How many of how many are proved; 0 of 0 where counting means nothing."""
     stragglers: tuple[Straggler, ...] = ()
     """The first ten."""
+    tallies: tuple[Tally, ...] = ()
+    """Of a verification."""
     note: str = ""
     """What came of it, for the thread."""
 
@@ -62,15 +68,24 @@ class StepState:
         """The effect is made; the proof is awaited from here."""
         return replace(self, status=StepStatus.WAITING)
 
-    def with_progress(
-        self, *, done: int, total: int, stragglers: tuple[Straggler, ...], note: str = ""
-    ) -> "StepState":
-        """The proof is not complete yet: this much of it is there."""
-        return replace(self, done=done, total=total, stragglers=stragglers[:10], note=note or self.note)
+    def with_progress(self, proof: "Proof") -> "StepState":
+        """This much of the proof is there."""
+        return replace(
+            self,
+            done=proof.done,
+            total=proof.total,
+            stragglers=proof.stragglers[:10],
+            tallies=proof.tallies,
+            note=proof.note or self.note,
+        )
 
     def ended_as(self, status: StepStatus, *, now: datetime, note: str) -> "StepState":
         """The step is over."""
         return replace(self, status=status, ended_at=now, note=note)
+
+    def nudged(self, now: datetime) -> "StepState":
+        """Patience has run out: it is helped along from here."""
+        return replace(self, nudged_at=now)
 
     def extended(self, now: datetime, by: timedelta) -> "StepState":
         """Somebody chose to keep waiting."""
@@ -79,6 +94,20 @@ class StepState:
     def overdue(self, now: datetime) -> bool:
         """Whether its deadline has passed without an end."""
         return self.deadline_at is not None and not self.ended and now >= self.deadline_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """How much of a step's proof is there."""
+
+    complete: bool
+    done: int = 0
+    total: int = 0
+    stragglers: tuple[Straggler, ...] = ()
+    """All of them; the record keeps the first ten."""
+    tallies: tuple[Tally, ...] = ()
+    note: str = ""
+    """What came of it, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

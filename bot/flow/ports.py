@@ -87,6 +87,15 @@ class ClusterWriter(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshPorts:
+    """One configured mesh and the way to it."""
+
+    name: MeshName
+    reader: ClusterReader
+    writer: ClusterWriter
+
+
 class Store(Protocol):
     """The record. A change is one transaction: state, messages and audit rows together."""
 

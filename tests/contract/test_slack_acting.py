@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from bolt_room import CARD, FORM, QUICK, SURE, Clock, Heard, connected, plain
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook import WebhookClient
@@ -25,6 +24,7 @@ from bot.sandbox.slack import (
     RunningSlack,
     running_slack,
 )
+from tests.contract.bolt_room import CARD, FORM, QUICK, SURE, Clock, Heard, connected, plain
 
 Json = dict[str, Any]
 

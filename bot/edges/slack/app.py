@@ -24,7 +24,7 @@ from slack_sdk.http_retry.builtin_handlers import (
 )
 
 from bot.core.ids import MeshName, TeamId, UserId
-from bot.edges.slack.faults import SLACK_TROUBLE, fault_of
+from bot.edges.slack.faults import SLACK_TROUBLE, Kind, fault_of
 from bot.edges.slack.listeners import Listeners
 from bot.errors import SlackError
 from bot.flow.ports import Clock, Desk, Replies, Scheduler
@@ -32,6 +32,7 @@ from bot.flow.ports import Clock, Desk, Replies, Scheduler
 SLACK_API = "https://slack.com/api/"
 PING_INTERVAL = timedelta(seconds=3)
 STALE_AFTER = 4 * PING_INTERVAL
+RECONNECT_AFTER = timedelta(seconds=5)
 LISTENER_THREADS = 20
 """Headroom over Bolt's five: each listener only acks and hands over, but views.open waits for Slack."""
 _CALL_TIMEOUT = 10
@@ -90,7 +91,9 @@ def identify(client: WebClient) -> Identity:
 def _translated(what: str, error: Exception) -> SlackError:
     fault = fault_of(error)
     hint = fault.hint or "Check the network between the bot and Slack; the bot tries again by itself."
-    return SlackError(f"{what}: {fault.code}", hint=hint, retry_after=fault.retry_after)
+    passing = fault.kind in (Kind.PASSING, Kind.PACED)
+    retry_after = (fault.retry_after or RECONNECT_AFTER) if passing else None
+    return SlackError(f"{what}: {fault.code}", hint=hint, retry_after=retry_after)
 
 
 def build_app(

@@ -64,6 +64,8 @@ class Poster:
         self._told: dict[int, Told] = {}
         self._held: dict[str, datetime] = {}
         self._next_post: dict[str, datetime] = {}
+        self._pacing: set[str] = set()
+        """Channels in which this pass came too soon: whatever follows waits too, to keep the order."""
         self._next_edit: datetime | None = None
         self._woken = threading.Event()
         self._stopping = threading.Event()
@@ -106,6 +108,7 @@ class Poster:
     def deliver_due(self) -> int:
         """One pass over what is due; gives how many messages were told."""
         told = 0
+        self._pacing.clear()
         for queued in self._outbox.due(self._clock.now(), limit=BATCH):
             if self._stopping.is_set():
                 break
@@ -200,7 +203,8 @@ class Poster:
             raise
 
     def _post(self, queued: Queued, channel: str, *, now: datetime, thread_ts: str = "") -> Told:
-        if now < self._next_post.get(channel, now):
+        if channel in self._pacing or now < self._next_post.get(channel, now):
+            self._pacing.add(channel)
             raise _Paced
         self._next_post[channel] = now + BETWEEN_POSTS
         try:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.errors import StoreError
@@ -74,6 +74,8 @@ def translated() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
+        if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+            raise  # a value that no column takes: a bug, not the database's fault
         fault = _fault(error)
         raise StoreError(fault.message, hint=fault.hint, retry_after=fault.retry_after) from error
 

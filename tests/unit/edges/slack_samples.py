@@ -7,7 +7,7 @@ from bot.core.findings import Finding, Severity, Tally, Verdict
 from bot.core.ids import ClusterUid, Fingerprint, MeshName, PlanDigest, RotationId, TeamId, UserId
 from bot.core.mesh import ObjectRef, SecretState
 from bot.core.plan import BlastRadius, Mode, Plan, RootFacts, Step, StepKind
-from bot.core.progress import StepState, StepStatus, Straggler
+from bot.core.progress import Proof, StepState, StepStatus, Straggler
 from bot.core.record import (
     Card,
     CheckCouldNotRun,
@@ -199,7 +199,9 @@ def running(at: int = 3, *, done: int = 12) -> Rotation:
     if at == len(made.walk):
         return made
     current = made.walk[at][1].entered(NOW + minutes(6), minutes(10)).acted()
-    return made.with_step(current.with_progress(done=done, total=20, stragglers=STRAGGLERS))
+    return made.with_step(
+        current.with_progress(Proof(complete=False, done=done, total=20, stragglers=STRAGGLERS))
+    )
 
 
 def paused() -> Rotation:

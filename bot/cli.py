@@ -1,0 +1,200 @@
+"""The command line: the same operations as in Slack, useful without it; `run` is the bot.
+
+Exit codes: 0 fine, 1 findings (or a refusal), 2 could not tell.
+"""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bot import bootstrap, terminal
+from bot.core.ids import MeshName
+from bot.core.intent import NotUnderstood, read_lifetime
+from bot.doctor import examine_all
+from bot.edges.logs import set_up_logs
+from bot.edges.metrics import Metrics
+from bot.edges.store.audit import verify_chain
+from bot.edges.system import SystemClock, SystemKeys
+from bot.errors import RootkeeperError
+from bot.flow import look
+from bot.flow.ports import MeshPorts
+from bot.flow.propose import draft_plan
+from bot.process import BotProcess
+from bot.sandbox.run import run_sandbox
+from bot.settings import Settings, load_settings
+
+app = typer.Typer(
+    name="rootkeeper",
+    help="Watches Istio root certificates and runs peer-approved rotations from Slack.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+EnvFile = Annotated[Path | None, typer.Option("--env-file", help="Settings to read instead of .env.")]
+MeshArgument = Annotated[str | None, typer.Argument(help="Which mesh; may be left out when there is one.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The whole report as JSON.")]
+
+COULD_NOT_TELL = 2
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@contextmanager
+def _told() -> Iterator[Console]:
+    """A console; what goes wrong on purpose is told in two lines instead of a trace."""
+    console = Console()
+    try:
+        yield console
+    except RootkeeperError as fault:
+        complaint = Console(stderr=True)
+        complaint.print(fault.message, highlight=False, markup=False)
+        if fault.hint:
+            complaint.print(f"→ {fault.hint}", highlight=False, markup=False)
+        raise typer.Exit(COULD_NOT_TELL) from None
+
+
+def _settings(env_file: Path | None, *, for_slack: bool = False) -> Settings:
+    settings = load_settings(env_file, for_slack=for_slack)
+    set_up_logs(level=settings.log_level, form=settings.log_format)
+    return settings
+
+
+def _one_mesh(settings: Settings, name: str | None) -> MeshPorts:
+    meshes = bootstrap.connect_meshes(settings, SystemClock(), metrics=Metrics())
+    if name is None and len(meshes) == 1:
+        return next(iter(meshes.values()))
+    if name is None or name not in meshes:
+        asked = f"there is no mesh {name}" if name else "which mesh?"
+        raise RootkeeperError(f"{asked}; known: {', '.join(meshes)}")
+    return meshes[MeshName(name)]
+
+
+@app.command()
+def check(mesh: MeshArgument = None, *, env_file: EnvFile = None, as_json: AsJson = False) -> None:
+    """Read the CA and everything that holds its root, and judge it. Nothing is written."""
+    _look(mesh, env_file, as_json=as_json, at=look.check)
+
+
+@app.command()
+def verify(mesh: MeshArgument = None, *, env_file: EnvFile = None, as_json: AsJson = False) -> None:
+    """Is the CA's root everywhere it should be? Nothing is written."""
+    _look(mesh, env_file, as_json=as_json, at=look.verify)
+
+
+def _look(mesh: str | None, env_file: Path | None, *, as_json: bool, at: Callable[..., look.Look]) -> None:
+    with _told() as console:
+        ports = _one_mesh(_settings(env_file), mesh)
+        report = at(ports.reader, SystemClock()).report
+        if as_json:
+            console.out(json.dumps(asdict(report), indent=1, default=str), highlight=False)
+        else:
+            terminal.show_report(console, report)
+        raise typer.Exit(terminal.EXIT[report.verdict])
+
+
+@app.command()
+def plan(
+    mesh: MeshArgument = None,
+    *,
+    lifetime: Annotated[str | None, typer.Option(help="Of the new root: 10y or 3650d.")] = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Show what a transition would do, proved but not written."""
+    with _told() as console:
+        settings = _settings(env_file)
+        asked = read_lifetime(lifetime) if lifetime else settings.root_lifetime
+        if isinstance(asked, NotUnderstood):
+            raise RootkeeperError(asked.sentence)
+        ports = _one_mesh(settings, mesh)
+        _show_draft(console, ports, lifetime=asked)
+
+
+def _show_draft(console: Console, ports: MeshPorts, *, lifetime: timedelta) -> None:
+    draft = draft_plan(ports, SystemClock(), SystemKeys(), lifetime=lifetime)
+    if draft.plan is None:
+        console.print(f"[bold]No rotation of mesh {ports.name}:[/] its preflight found what forbids it.")
+        terminal.show_findings(console, draft.obstacles)
+        raise typer.Exit(1)
+    terminal.show_plan(console, draft.plan)
+
+
+@app.command()
+def run(*, env_file: EnvFile = None) -> None:
+    """Be the bot, until stopped."""
+    with _told():
+        process = BotProcess(_settings(env_file, for_slack=True))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: process.stop())
+        process.run()
+
+
+@app.command()
+def doctor(*, env_file: EnvFile = None) -> None:
+    """Test settings, tokens, scopes, channel, approvers, permissions and clocks; say what to do about each."""
+    with _told() as console:
+        findings = examine_all(_settings(env_file))
+        terminal.show_findings(console, findings)
+        raise typer.Exit(1 if any(f.red or f.verdict == "unknown" for f in findings) else 0)
+
+
+@app.command()
+def audit(*, env_file: EnvFile = None) -> None:
+    """Verify the chain of the audit record."""
+    with _told() as console:
+        settings = _settings(env_file)
+        record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics())
+        verdict = verify_chain(record.engine)
+        record.engine.dispose()
+        if verdict.intact:
+            console.print(f"The audit record is intact: {verdict.rows:,} rows.")
+            return
+        console.print(f"[red]The audit record is broken[/] at row {verdict.broken_at}: {verdict.reason}")
+        raise typer.Exit(1)
+
+
+@app.command()
+def sandbox(
+    *,
+    port: Annotated[int, typer.Option(help="Of the page; 0 takes a free one.")] = 8765,
+    drive: Annotated[bool, typer.Option("--drive", help="Play the story headless and judge it.")] = False,
+    record: Annotated[Path | None, typer.Option(help="Write the messages seen as JSON.")] = None,
+) -> None:
+    """Try everything on this machine: a stand-in of Slack, of a cluster, and the real bot between them."""
+    with _told():
+        code = run_sandbox(typer.echo, port=port, drive=drive, record=record)
+        raise typer.Exit(code)
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - the shape typer calls it with
+    if asked:
+        typer.echo(installed_version("rootkeeper"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Watches Istio root certificates and runs peer-approved rotations from Slack."""
+
+
+@app.command()
+def version() -> None:
+    """Say which version this is."""
+    typer.echo(installed_version("rootkeeper"))

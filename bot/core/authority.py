@@ -1,0 +1,206 @@
+"""Which CA signs this mesh: evidence → kind, or a refusal with the right way to go.
+
+Recognised from what is there, never asked. A kind that Rootkeeper must not touch is still named,
+so that the refusal can say what to do instead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.core.mesh import Container, MeshSnapshot, Part, Workload
+from bot.core.versions import version_of_image
+
+
+class AuthorityKind(StrEnum):
+    """Every kind of CA that a mesh may have."""
+
+    CITADEL_SELF_SIGNED = "citadel_self_signed"
+    CITADEL_PLUGGED = "citadel_plugged"
+    ISTIOD = "istiod"
+    EXTERNAL = "external"
+    MIXED = "mixed"
+    SEVERAL = "several"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """What signs this mesh, and how that is known."""
+
+    kind: AuthorityKind
+    version: str
+    """Of the CA's image: `1.4.10`; empty when the tag is no version."""
+    evidence: tuple[str, ...]
+    refusal: str = ""
+    """Why no rotation is possible here; empty when one is."""
+    way: str = ""
+    """What to do instead."""
+    workload: Workload | None = None
+    """The CA's own Deployment, where it is Citadel."""
+
+    @property
+    def supported(self) -> bool:
+        """Whether Rootkeeper can rotate this mesh's root."""
+        return not self.refusal
+
+    @property
+    def title(self) -> str:
+        """For people: `Citadel 1.4.10, self-signed`."""
+        return f"{_TITLES[self.kind]}".format(version=f" {self.version}" if self.version else "")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.version}".strip()
+
+
+_TITLES = {
+    AuthorityKind.CITADEL_SELF_SIGNED: "Citadel{version}, self-signed root",
+    AuthorityKind.CITADEL_PLUGGED: "Citadel{version} with a plugged-in CA",
+    AuthorityKind.ISTIOD: "istiod{version}",
+    AuthorityKind.EXTERNAL: "a CA outside Istio",
+    AuthorityKind.MIXED: "Citadel and istiod side by side",
+    AuthorityKind.SEVERAL: "several control planes",
+    AuthorityKind.NONE: "no CA found",
+    AuthorityKind.UNKNOWN: "unknown",
+}
+
+
+def recognise(snapshot: MeshSnapshot) -> Authority:
+    """Say what signs this mesh. Needs the part AUTHORITY."""
+    unread = [u for u in snapshot.unread_in(Part.AUTHORITY) if "Deployments" in u.what]
+    if unread:
+        return _refused(
+            AuthorityKind.UNKNOWN,
+            [f"{u.what}: {u.reason}" for u in unread],
+            "what signs this mesh could not be read",
+            "Give the bot the permissions of manifests/; `rootkeeper doctor` names the missing ones.",
+        )
+    if snapshot.foreign.workloads:
+        return _external(snapshot.foreign.workloads)
+    citadels = [w for w in snapshot.workloads if _is_citadel(w)]
+    istiods = [w for w in snapshot.workloads if w.label("app") == "istiod"]
+    if citadels and istiods:
+        return _mixed(citadels, istiods)
+    if istiods:
+        return _istiod(istiods[0])
+    return _among_citadels(snapshot, citadels)
+
+
+def _is_citadel(workload: Workload) -> bool:
+    return workload.label("istio") == "citadel" or any(c.name == "citadel" for c in workload.containers)
+
+
+def _refused(
+    kind: AuthorityKind, evidence: Sequence[str], refusal: str, way: str, *, version: str = ""
+) -> Authority:
+    return Authority(kind=kind, version=version, evidence=tuple(evidence), refusal=refusal, way=way)
+
+
+def _external(found: Sequence[str]) -> Authority:
+    return _refused(
+        AuthorityKind.EXTERNAL,
+        [f"{name} is running" for name in found],
+        "another system issues this mesh's certificates",
+        "Rotate the root where it is kept (cert-manager's issuer, SPIRE); writing Istio's secret would do "
+        "nothing today and break the mesh at the next restart.",
+    )
+
+
+def _mixed(citadels: Sequence[Workload], istiods: Sequence[Workload]) -> Authority:
+    return _refused(
+        AuthorityKind.MIXED,
+        [f"{w.ref} is there" for w in (*citadels, *istiods)],
+        "Citadel and istiod both read the same CA secret",
+        "Finish the upgrade to istiod (remove Citadel), then come back.",
+    )
+
+
+def _istiod(workload: Workload) -> Authority:
+    return _refused(
+        AuthorityKind.ISTIOD,
+        [f"{workload.ref} has the label app=istiod"],
+        "this mesh is signed by istiod, which this version of Rootkeeper does not rotate",
+        "istiod extends a self-signed root by itself in the last fifth of its life while it runs; "
+        "plugged-in CAs are rotated by their owner.",
+        version=_version(workload.containers),
+    )
+
+
+def _among_citadels(snapshot: MeshSnapshot, citadels: Sequence[Workload]) -> Authority:
+    here = [w for w in citadels if w.ref.namespace == snapshot.namespace]
+    elsewhere = [w for w in citadels if w.ref.namespace != snapshot.namespace]
+    if not here:
+        known = [f"{w.ref} is in another namespace" for w in elsewhere]
+        return _refused(
+            AuthorityKind.NONE,
+            known or [f"no Deployment in {snapshot.namespace} has the label istio=citadel or app=istiod"],
+            f"no Istio CA runs in namespace {snapshot.namespace}",
+            "Set the mesh's namespace in ROOTKEEPER_MESHES to the one its control plane lives in.",
+        )
+    if len(here) > 1:
+        return _refused(
+            AuthorityKind.SEVERAL,
+            [f"{w.ref} is a Citadel" for w in here],
+            "more than one Citadel Deployment writes this mesh's certificates",
+            "Keep one; several overwrite each other's secrets.",
+        )
+    return _citadel(here[0])
+
+
+def _citadel(workload: Workload) -> Authority:
+    container = next((c for c in workload.containers if c.name == "citadel"), workload.containers[0])
+    version = version_of_image(container.image)
+    upstream = _flag(container, "upstream-ca-address")
+    if upstream:
+        return _refused(
+            AuthorityKind.EXTERNAL,
+            [f"{workload.ref} runs with --upstream-ca-address"],
+            "this Citadel asks another CA to sign",
+            "Rotate the root at that CA.",
+            version=version,
+        )
+    return _by_mode(workload, container, version)
+
+
+def _by_mode(workload: Workload, container: Container, version: str) -> Authority:
+    self_signed = _flag(container, "self-signed-ca")
+    plugged = _flag(container, "signing-cert")
+    if self_signed == "true" and not plugged:
+        return Authority(
+            kind=AuthorityKind.CITADEL_SELF_SIGNED,
+            version=version,
+            evidence=(f"{workload.ref} runs with --self-signed-ca=true", f"its image is {container.image}"),
+            workload=workload,
+        )
+    if plugged or self_signed == "false":
+        return _refused(
+            AuthorityKind.CITADEL_PLUGGED,
+            [f"{workload.ref} runs with --signing-cert {plugged}".rstrip()],
+            "this Citadel signs with a plugged-in CA (secret cacerts), which this version does not rotate",
+            "Its owner replaces it; see Istio's `Plugging in existing CA Certificates`.",
+            version=version,
+        )
+    return _refused(
+        AuthorityKind.UNKNOWN,
+        [f"{workload.ref} names neither --self-signed-ca nor --signing-cert"],
+        "how this Citadel signs cannot be told from its arguments",
+        "Set --self-signed-ca=true explicitly if it is self-signed.",
+        version=version,
+    )
+
+
+def _flag(container: Container, name: str) -> str:
+    """A command line flag's value: `--name=value`, `--name value`; `true` when bare; empty when absent."""
+    arguments = container.arguments
+    for position, argument in enumerate(arguments):
+        if argument.startswith(f"--{name}="):
+            return argument.partition("=")[2]
+        if argument == f"--{name}":
+            following = arguments[position + 1] if position + 1 < len(arguments) else ""
+            return following if following and not following.startswith("-") else "true"
+    return ""
+
+
+def _version(containers: Sequence[Container]) -> str:
+    return next((v for c in containers if (v := version_of_image(c.image))), "")

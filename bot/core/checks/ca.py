@@ -1,0 +1,357 @@
+"""Rules about the CA: its secret, its root, its key, its processes."""
+
+from datetime import timedelta
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from bot.core.authority import AuthorityKind
+from bot.core.certificates import Certificate, why_not_a_signer, why_not_issued_by
+from bot.core.checks.rule import Judged, Scene, not_ok, ok, skipped, unknown
+from bot.core.findings import Severity
+from bot.core.mesh import CaSecret, Part
+from bot.core.versions import citadel_has_rotator, citadel_may_lose_its_key, citadel_rotator_renames
+from bot.core.wording import span
+
+CRITICAL_BELOW = timedelta(days=7)
+WARNING_BELOW = timedelta(days=90)
+"""Also a workload certificate's lifetime: below it, leaves outlive their root."""
+
+CA_SECRET_TYPE = "istio.io/ca-root"  # noqa: S105 - a type of secret, not a password
+
+ROTATOR_SHARE = 5
+"""Istio's rotator acts in the last fifth (20 %) of a root's life."""
+
+GITOPS_MARKS = (
+    "argocd.argoproj.io/",
+    "kustomize.toolkit.fluxcd.io/",
+    "helm.toolkit.fluxcd.io/",
+    "reconcile.external-secrets.io/",
+    "sealedsecrets.bitnami.com/",
+    "reflector.v1.k8s.emberstack.com/",
+    "vault.security.banzaicloud.io/",
+    "cert-manager.io/",
+)
+
+
+def recognised(scene: Scene) -> Judged:
+    """Whether the kind of CA is one that can be rotated."""
+    authority = scene.authority
+    if authority.supported:
+        return ok(f"{authority.title}: " + "; ".join(authority.evidence))
+    summary = f"{authority.refusal} ({'; '.join(authority.evidence)})"
+    if authority.kind is AuthorityKind.UNKNOWN:
+        return unknown(summary, hint=authority.way)
+    return not_ok(summary, hint=authority.way)
+
+
+def single_source(scene: Scene) -> Judged | None:
+    """Whether only one secret can be the CA's."""
+    plugged = scene.snapshot.foreign.plugged_secret
+    name = f"Secret {scene.snapshot.namespace}/cacerts"
+    if plugged is None:
+        return unknown(f"whether {name} exists could not be read")
+    if plugged and scene.authority.kind is AuthorityKind.CITADEL_SELF_SIGNED:
+        return not_ok(f"{name} exists beside a self-signed Citadel", offenders=(name,))
+    return None if plugged else ok(f"{name} does not exist; the CA has one source")
+
+
+def present(scene: Scene) -> Judged | None:
+    """Whether the CA secret is there."""
+    secret = scene.snapshot.ca_secret
+    if secret:
+        return ok(f"{secret.ref} is there (resourceVersion {secret.state.resource_version})")
+    unread = [u for u in scene.snapshot.unread_in(Part.AUTHORITY) if "istio-ca-secret" in u.what]
+    if unread:
+        return unknown(f"{unread[0].what} could not be read: {unread[0].reason}", offenders=(unread[0].what,))
+    if scene.authority.kind is not AuthorityKind.CITADEL_SELF_SIGNED:
+        return None
+    return not_ok(f"Secret {scene.snapshot.namespace}/istio-ca-secret does not exist")
+
+
+def readable(scene: Scene) -> Judged | None:
+    """Whether Citadel could read the secret's certificate, were it to start now."""
+    secret = scene.snapshot.ca_secret
+    if secret is None:
+        return None
+    faults = (*secret.faults, *secret.root.faults)
+    if faults:
+        return not_ok("ca-cert.pem " + "; it ".join(faults))
+    count = len(secret.root.certificates)
+    return ok(
+        f"ca-cert.pem holds {count} certificate{'s' if count > 1 else ''}, readable as Istio reads them"
+    )
+
+
+def key_matches(scene: Scene) -> Judged | None:
+    """Whether the private key is the signer's."""
+    secret, signer = scene.snapshot.ca_secret, scene.signer
+    if secret is None or signer is None:
+        return None
+    if secret.key.fault:
+        return not_ok(secret.key.fault)
+    if secret.key.public_key_digest == signer.public_key_digest:
+        return ok(f"the private key ({secret.key.kind}) belongs to the signing certificate")
+    return not_ok(_mismatch(secret))
+
+
+def _mismatch(secret: CaSecret) -> str:
+    for position, certificate in enumerate(secret.root.certificates[1:], start=2):
+        if certificate.public_key_digest == secret.key.public_key_digest:
+            return f"the private key belongs to certificate {position} of ca-cert.pem, not 1: the CA cannot start"
+    return "the private key belongs to no certificate in ca-cert.pem: the CA cannot start"
+
+
+def is_ca(scene: Scene) -> Judged | None:
+    """Whether verifiers accept what the signer signs, and whether it is its own issuer."""
+    signer = scene.signer
+    if signer is None:
+        return None
+    if reason := why_not_a_signer(signer):
+        return not_ok(f"the signing certificate {reason}")
+    own = why_not_issued_by(signer, signer, at=signer.not_before)
+    if own:
+        return not_ok(f"the signing certificate is not a self-signed root: it {own}")
+    return ok("the signing certificate is a self-signed CA certificate")
+
+
+def algorithm(scene: Scene) -> Judged | None:
+    """Whether Go and Envoy accept its key and signature."""
+    signer = scene.signer
+    if signer is None:
+        return None
+    hash_name = (
+        signer.parsed.signature_hash_algorithm.name if signer.parsed.signature_hash_algorithm else "none"
+    )
+    if hash_name in ("sha1", "md5", "none"):
+        return not_ok(f"the root is signed with {hash_name}, which Go and Envoy refuse")
+    key = signer.parsed.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return (
+            ok(f"RSA {key.key_size}, {hash_name}")
+            if key.key_size >= 2048
+            else not_ok(f"the root's key is RSA {key.key_size}; at least 2048 bits are needed")
+        )
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in ("secp256r1", "secp384r1"):
+        return ok(f"EC {key.curve.name}, {hash_name}")
+    return not_ok("the root's key is of a kind that Envoy does not accept")
+
+
+def not_expired(scene: Scene) -> Judged | None:
+    """Whether the root still lives at all."""
+    signer = scene.signer
+    if signer is None:
+        return None
+    if scene.now < signer.not_after:
+        return ok(f"the root ends at {signer.not_after:%Y-%m-%d %H:%M:%S} UTC")
+    return not_ok(
+        f"the root expired {span(scene.now - signer.not_after)} ago, "
+        f"at {signer.not_after:%Y-%m-%d %H:%M:%S} UTC; Citadel will not start again once it stops"
+    )
+
+
+def expiry(scene: Scene) -> Judged | None:
+    """How long a living root still lives."""
+    signer = scene.signer
+    if signer is None or scene.now >= signer.not_after:
+        return None
+    remaining = signer.not_after - scene.now
+    sentence = f"the root expires in {span(remaining)}, at {signer.not_after:%Y-%m-%d %H:%M:%S} UTC"
+    if remaining < WARNING_BELOW:
+        return not_ok(
+            sentence, severity=Severity.CRITICAL if remaining < CRITICAL_BELOW else Severity.WARNING
+        )
+    return ok(sentence)
+
+
+def current(scene: Scene) -> Judged | None:
+    """Whether the CA secret holds the root that is expected everywhere."""
+    signer, expected = scene.signer, scene.policy.expected
+    if signer is None or expected is None:
+        return None
+    if signer == expected:
+        return ok(f"the CA signs with the root {expected.fingerprint[:16]}")
+    return not_ok(
+        f"the CA signs with the root {signer.fingerprint[:16]}, not with {expected.fingerprint[:16]}"
+    )
+
+
+def already_valid(scene: Scene) -> Judged | None:
+    """Whether its validity has begun."""
+    signer = scene.signer
+    if signer is None:
+        return None
+    if signer.not_before > scene.now:
+        return not_ok(
+            f"the root is not valid before {signer.not_before:%Y-%m-%d %H:%M:%S} UTC, "
+            f"{span(signer.not_before - scene.now)} from now (clock difference: {_skew(scene)})"
+        )
+    return ok(f"the root is valid since {signer.not_before:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _skew(scene: Scene) -> str:
+    skew = scene.snapshot.clock_skew
+    return "unknown" if skew is None else f"{skew.total_seconds():.0f} s"
+
+
+def others(scene: Scene) -> Judged | None:
+    """What stands in ca-cert.pem behind the signer."""
+    secret, signer = scene.snapshot.ca_secret, scene.signer
+    if secret is None or signer is None or len(secret.root.certificates) < 2:
+        return None
+    rest = secret.root.certificates[1:]
+    listed = tuple(f"{c.subject} {c.fingerprint[:16]} until {c.not_after:%Y-%m-%d}" for c in rest)
+    if any(_expired_twin(c, signer, scene) for c in rest):
+        return not_ok(
+            "an expired certificate of the same key stands beside the root; Envoy may pick it",
+            offenders=listed,
+        )
+    return ok(
+        f"{len(rest)} more trusted root{'s' if len(rest) > 1 else ''} behind the signer: " + ", ".join(listed)
+    )
+
+
+def _expired_twin(other: Certificate, signer: Certificate, scene: Scene) -> bool:
+    return (
+        other.not_after < scene.now
+        and other.public_key_digest == signer.public_key_digest
+        and other.subject_der == signer.subject_der
+    )
+
+
+def subject(scene: Scene) -> Judged | None:
+    """Whether Istio's own rotator would keep the subject."""
+    signer = scene.signer
+    if signer is None:
+        return None
+    names = [attribute.rfc4514_attribute_name for attribute in signer.parsed.subject]
+    if citadel_rotator_renames(scene.authority.version) and "k8s.cluster.local" in signer.subject:
+        return not_ok(
+            f"Citadel {scene.authority.version} renames {signer.subject} when it renews the root by itself",
+            severity=Severity.WARNING,
+        )
+    if names == ["O"]:
+        return ok(f"the subject is {signer.subject}")
+    return not_ok(
+        f"the subject is {signer.subject or 'empty'}; Istio's own rotator would keep only one O of it"
+    )
+
+
+def secret_fit(scene: Scene) -> Judged | None:
+    """Whether the secret can be changed in place."""
+    secret = scene.snapshot.ca_secret
+    if secret is None:
+        return None
+    if secret.immutable:
+        return not_ok(
+            f"{secret.ref} is immutable: it could only be deleted and made again, which can end the mesh",
+            severity=Severity.WARNING,
+            hint="Rootkeeper does not do that. Take the flag's origin away before the root's end.",
+        )
+    if secret.type != CA_SECRET_TYPE:
+        return not_ok(
+            f"{secret.ref} has type {secret.type or 'none'} instead of {CA_SECRET_TYPE}; it is kept"
+        )
+    return ok(f"{secret.ref} can be changed in place")
+
+
+def owner(scene: Scene) -> Judged | None:
+    """Whether a controller or a GitOps tool would put the old root back."""
+    secret = scene.snapshot.ca_secret
+    if secret is None:
+        return None
+    marks = tuple(
+        f"{key}={value}"
+        for key, value in (*secret.labels, *secret.annotations)
+        if key.startswith(GITOPS_MARKS) or (key == "app.kubernetes.io/managed-by" and value != "istiod")
+    )
+    owners = (*(f"owned by {name}" for name in secret.owners), *marks)
+    if owners:
+        return not_ok(
+            f"{secret.ref} is kept by something else, which would put the old root back", offenders=owners
+        )
+    return ok("nothing else keeps the CA secret")
+
+
+def healthy(scene: Scene) -> Judged | None:
+    """Whether the CA's Deployment stands still and is whole."""
+    workload = scene.authority.workload
+    if workload is None:
+        return None
+    if not workload.settled:
+        return not_ok(
+            f"{workload.ref} is not settled: {workload.ready} of {workload.desired} ready, "
+            f"{workload.updated} new, {workload.total} in all"
+            + (f"; {workload.trouble}" if workload.trouble else "")
+        )
+    if workload.desired == 0:
+        return not_ok(f"{workload.ref} is scaled to 0: nothing issues certificates")
+    return ok(f"{workload.ref}: {workload.ready} of {workload.desired} ready, no rollout under way")
+
+
+def replicas(scene: Scene) -> Judged | None:
+    """Whether more than one Citadel could disagree."""
+    workload = scene.authority.workload
+    if workload is None or (workload.desired <= 1 and not workload.autoscaled):
+        return None
+    what = "is autoscaled" if workload.autoscaled else f"has {workload.desired} replicas"
+    return not_ok(
+        f"{workload.ref} {what}; Citadels with different roots in memory overwrite each other's secrets"
+    )
+
+
+def version(scene: Scene) -> Judged | None:
+    """Whether this Citadel's version is known and safe."""
+    authority = scene.authority
+    if not authority.supported:
+        return None
+    if not authority.version:
+        return unknown("Citadel's version cannot be told from its image tag")
+    if citadel_may_lose_its_key(authority.version):
+        return not_ok(
+            f"Citadel {authority.version} goes on with a throw-away CA when it cannot write its secret, "
+            "and makes roots for one year only"
+        )
+    return ok(f"Citadel {authority.version} has no known fault that bears on its root")
+
+
+def rotator(scene: Scene) -> Judged | None:
+    """Whether this Citadel extends its root by itself."""
+    signer = scene.signer
+    has = citadel_has_rotator(scene.authority.version)
+    if signer is None or has is None or not scene.authority.supported:
+        return None
+    if not has:
+        return skipped(f"Citadel {scene.authority.version} never extends its root by itself")
+    due = signer.not_after - (signer.not_after - signer.not_before) / ROTATOR_SHARE
+    disabled = _rotator_disabled(scene)
+    if disabled:
+        return not_ok(
+            "this Citadel's own rotator is switched off (CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL)"
+        )
+    if due <= scene.now:
+        return not_ok(
+            f"this Citadel should have extended its root by itself since {due:%Y-%m-%d}, and has not"
+        )
+    return ok(f"this Citadel extends its root by itself on {due:%Y-%m-%d}")
+
+
+def _rotator_disabled(scene: Scene) -> bool:
+    workload = scene.authority.workload
+    values = [
+        value
+        for container in (workload.containers if workload else ())
+        for name, value in container.environment
+        if name == "CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL"
+    ]
+    return any(value is not None and value.strip().startswith(("0", "-")) for value in values)
+
+
+def clock(scene: Scene) -> Judged:
+    """Whether the bot and the API server agree on the time."""
+    skew = scene.snapshot.clock_skew
+    if skew is None:
+        return unknown("the API server sent no date, so its clock could not be compared")
+    text = f"{abs(skew.total_seconds()):.0f} s"
+    if abs(skew) > scene.policy.clock_skew:
+        return not_ok(f"the bot's clock and the API server's differ by {text}")
+    return ok(f"the bot's clock and the API server's agree within {text}")

@@ -1,0 +1,274 @@
+"""The table of checks, and the chains that ask them: ROUTINE, PREFLIGHT, VERIFICATION."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.core.authority import recognise
+from bot.core.checks import ca, holders, proof
+from bot.core.checks.rule import Check, Policy, Scene
+from bot.core.findings import Finding, Severity, Verdict, worst_first
+from bot.core.mesh import MeshSnapshot
+
+C, W, I = Severity.CRITICAL, Severity.WARNING, Severity.INFO  # noqa: E741 - columns of a table
+
+RECOGNISED = Check(
+    id="ca.recognised",
+    title="The CA is of a kind that can be rotated",
+    severity=W,
+    hint="See the reason; Rootkeeper leaves such a mesh alone.",
+    rule=ca.recognised,
+)
+SINGLE_SOURCE = Check(
+    id="ca.single_source",
+    title="The CA has one source",
+    severity=W,
+    hint="Decide which secret is the CA's. A `cacerts` that is mounted at the next restart changes the CA.",
+    rule=ca.single_source,
+)
+PRESENT = Check(
+    id="ca.present",
+    title="The CA secret is there",
+    severity=C,
+    hint="Do not restart Citadel: it would make a new CA. Restore the secret from a backup first.",
+    rule=ca.present,
+)
+READABLE = Check(
+    id="ca.readable",
+    title="The CA certificate can be read as Istio reads it",
+    severity=C,
+    hint="Citadel cannot start from this. Restore ca-cert.pem from a backup before anything restarts it.",
+    rule=ca.readable,
+)
+KEY_MATCHES = Check(
+    id="ca.key_matches",
+    title="The private key belongs to the signing certificate",
+    severity=C,
+    hint="Citadel cannot start from this. Restore the secret from a backup, or put the matching certificate first.",
+    rule=ca.key_matches,
+)
+IS_CA = Check(
+    id="ca.is_ca",
+    title="The signing certificate is a self-signed CA certificate",
+    severity=C,
+    hint="Such a root cannot be extended as it is; it needs a new root.",
+    rule=ca.is_ca,
+)
+ALGORITHM = Check(
+    id="ca.algorithm",
+    title="Key and signature are accepted everywhere",
+    severity=C,
+    hint="Such a root cannot be extended as it is; it needs a new root.",
+    rule=ca.algorithm,
+)
+NOT_EXPIRED = Check(
+    id="ca.not_expired",
+    title="The root has not expired",
+    severity=C,
+    hint="Do not restart Citadel. The root must be repaired offline from its key before anything else.",
+    rule=ca.not_expired,
+)
+EXPIRY = Check(
+    id="ca.expiry",
+    title="The root lives long enough",
+    severity=W,
+    hint="Ask for `/istio-root transition`.",
+    rule=ca.expiry,
+)
+ALREADY_VALID = Check(
+    id="ca.already_valid",
+    title="The root's validity has begun",
+    severity=C,
+    hint="Compare the clocks of the CA, the API server and the bot.",
+    rule=ca.already_valid,
+)
+OTHERS = Check(
+    id="ca.others",
+    title="Other certificates beside the root do no harm",
+    severity=W,
+    hint="Take the expired twin out of ca-cert.pem when nothing else is going on.",
+    rule=ca.others,
+)
+SUBJECT = Check(
+    id="ca.subject",
+    title="Istio's own rotator keeps the subject",
+    severity=I,
+    hint="Rotate with Rootkeeper before Istio does it: Rootkeeper keeps the subject byte for byte.",
+    rule=ca.subject,
+)
+SECRET_FIT = Check(
+    id="ca.secret_fit",
+    title="The CA secret can be changed in place",
+    severity=I,
+    hint="Nothing to do.",
+    rule=ca.secret_fit,
+)
+OWNER = Check(
+    id="ca.owner",
+    title="Nothing else keeps the CA secret",
+    severity=W,
+    hint="Rotate through its owner, or take the secret out of the owner's care first.",
+    rule=ca.owner,
+)
+HEALTHY = Check(
+    id="ca.healthy",
+    title="Citadel is whole and stands still",
+    severity=W,
+    hint="Let the rollout end, or mend the pods, then try again.",
+    rule=ca.healthy,
+)
+REPLICAS = Check(
+    id="ca.replicas",
+    title="One Citadel issues certificates",
+    severity=I,
+    hint="One replica is enough for Citadel; workloads do not need it every minute.",
+    rule=ca.replicas,
+)
+VERSION = Check(
+    id="ca.version",
+    title="Citadel's version is known and safe",
+    severity=W,
+    hint="Upgrade the control plane to 1.0.8 / 1.1.8 or later, or use images with version tags.",
+    rule=ca.version,
+)
+ROTATOR = Check(
+    id="ca.rotator",
+    title="Citadel extends its root by itself",
+    severity=I,
+    hint="Look at Citadel's log; a transition does not depend on it.",
+    rule=ca.rotator,
+)
+CLOCK = Check(
+    id="env.clock",
+    title="The clocks agree",
+    severity=W,
+    hint="Mend the clock (NTP) of the bot's node or of the API server.",
+    rule=ca.clock,
+)
+CURRENT = Check(
+    id="ca.current",
+    title="The CA signs with the root that should be everywhere",
+    severity=C,
+    hint="Somebody or something wrote the CA secret since. Find out who before going on.",
+    rule=ca.current,
+)
+SECRETS = Check(
+    id="ws.root",
+    title="Every workload secret carries the root",
+    severity=W,
+    hint="Citadel re-issues at about 2.5 secrets a second after a minute; verify again.",
+    rule=holders.secrets,
+)
+SECRETS_SKIPPED = Check(
+    id="ws.skipped",
+    title="Secrets that Citadel does not keep",
+    severity=I,
+    hint="",
+    rule=holders.secrets_skipped,
+)
+OUTLIVE = Check(
+    id="ws.outlive",
+    title="No workload certificate outlives the root",
+    severity=I,
+    hint="The root's end is what counts.",
+    rule=holders.leaves_outlive_root,
+)
+TRUST = Check(
+    id="cm.root",
+    title="The trust config map carries the root",
+    severity=W,
+    hint="Citadel writes it when it starts.",
+    rule=holders.trust,
+)
+WEBHOOKS = Check(
+    id="webhook.cabundle",
+    title="The API server trusts the mesh's webhooks",
+    severity=W,
+    hint="Restart the component behind the webhook; it writes its caBundle when it starts.",
+    rule=holders.webhooks,
+)
+PROCESSES = Check(
+    id="cp.root",
+    title="The control plane's processes started with the root",
+    severity=W,
+    hint="Restart them before the old root ends.",
+    rule=holders.processes,
+)
+PROXIES = Check(
+    id="dp.root",
+    title="Every proxy has loaded the root",
+    severity=W,
+    hint="Give the kubelet and Envoy three minutes, then restart what is named.",
+    rule=holders.proxies,
+)
+SIDECARS = Check(
+    id="dp.version",
+    title="Every sidecar loads a new root by itself",
+    severity=I,
+    hint="Plan to restart these workloads after a transition, before the old root ends.",
+    rule=holders.sidecar_versions,
+)
+MUTUAL_TLS = Check(
+    id="mtls.use",
+    title="Mutual TLS is in use",
+    severity=I,
+    hint="`/istio-root transition` at a quiet time.",
+    rule=holders.mutual_tls,
+)
+CANDIDATE = Check(
+    id="proof.candidate",
+    title="The new root is interchangeable with the old",
+    severity=C,
+    hint="Nothing was written.",
+    rule=proof.candidate,
+)
+LEAVES = Check(
+    id="proof.leaves",
+    title="Certificates in use verify against the new root",
+    severity=C,
+    hint="Nothing was written. These certificates need a rotation with a new key.",
+    rule=proof.leaves,
+)
+REVERSE = Check(
+    id="proof.reverse",
+    title="New certificates verify against the roots in use",
+    severity=C,
+    hint="Nothing was written.",
+    rule=proof.reverse,
+)
+
+_CA = (
+    RECOGNISED, SINGLE_SOURCE, PRESENT, READABLE, KEY_MATCHES, IS_CA, ALGORITHM, NOT_EXPIRED, EXPIRY, ALREADY_VALID,
+    OTHERS, SUBJECT, SECRET_FIT, OWNER, HEALTHY, REPLICAS, VERSION, ROTATOR, CLOCK,
+)  # fmt: skip
+_HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, PROCESSES, PROXIES)
+
+ROUTINE = (*_CA, *_HOLDERS, OUTLIVE, SIDECARS, MUTUAL_TLS)
+"""What `check` and the schedule ask."""
+
+PREFLIGHT = (*_CA, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
+"""What must be so before a plan is offered, and again before it starts. Holders that are behind
+already are no obstacle: the rotation brings them up."""
+
+VERIFICATION = (RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, *_HOLDERS)
+"""What `verify` asks, and what ends a rotation."""
+
+ALL = tuple(dict.fromkeys((*ROUTINE, *PREFLIGHT, *VERIFICATION)))
+
+
+def evaluate(
+    chain: Sequence[Check], snapshot: MeshSnapshot, *, policy: Policy, now: datetime
+) -> tuple[Finding, ...]:
+    """Ask every check of a chain; worst first."""
+    scene = Scene(snapshot=snapshot, authority=recognise(snapshot), policy=policy, now=now)
+    return worst_first(finding for check in chain if (finding := check.evaluate(scene)))
+
+
+def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """What forbids a rotation: everything red and everything unknown, but a root that merely ends soon.
+
+    Whether mutual TLS is used, and of what version sidecars are, informs and never forbids.
+    """
+    informing = (EXPIRY.id, MUTUAL_TLS.id, SIDECARS.id)
+    return tuple(
+        f for f in findings if (f.red or f.verdict is Verdict.UNKNOWN) and f.check_id not in informing
+    )

@@ -1,0 +1,190 @@
+"""Snapshot + findings → Report: what is so, what it means, what to do next.
+
+For chat and terminal alike; how it looks is theirs.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from bot.core.authority import Authority
+from bot.core.certificates import Certificate
+from bot.core.checks.holders import mutual_tls_use
+from bot.core.findings import Finding, Tally, Verdict, overall
+from bot.core.mesh import MeshSnapshot
+from bot.core.record import Report
+from bot.core.verification import judge_holders, stragglers, tally
+from bot.core.wording import count, span
+
+
+def check_report(
+    snapshot: MeshSnapshot,
+    authority: Authority,
+    *,
+    findings: tuple[Finding, ...],
+    now: datetime,
+    took: timedelta,
+) -> Report:
+    """The report of a check."""
+    root = snapshot.ca_secret.root.first if snapshot.ca_secret else None
+    verdict = overall(findings)
+    return _report(
+        "check",
+        snapshot,
+        authority,
+        findings=findings,
+        root=root,
+        verdict=verdict,
+        headline=_check_headline(snapshot, root, verdict=verdict, now=now),
+        meaning=_check_meaning(snapshot, authority, findings=findings, verdict=verdict),
+        now=now,
+        took=took,
+    )
+
+
+def verify_report(
+    snapshot: MeshSnapshot,
+    authority: Authority,
+    *,
+    findings: tuple[Finding, ...],
+    expected: Certificate | None,
+    now: datetime,
+    took: timedelta,
+) -> Report:
+    """The report of a verification against `expected`; None when there is no root to expect."""
+    verdict = overall(findings) if expected else Verdict.UNKNOWN
+    tallies = tally(judge_holders(snapshot, expected)) if expected else ()
+    return _report(
+        "verify",
+        snapshot,
+        authority,
+        findings=findings,
+        root=expected,
+        verdict=verdict,
+        headline=_verify_headline(tallies, verdict, snapshot=snapshot),
+        meaning=_verify_meaning(tallies, verdict),
+        now=now,
+        took=took,
+    )
+
+
+def _report(
+    kind: str,
+    snapshot: MeshSnapshot,
+    authority: Authority,
+    *,
+    findings: tuple[Finding, ...],
+    root: Certificate | None,
+    verdict: Verdict,
+    headline: str,
+    meaning: str,
+    now: datetime,
+    took: timedelta,
+) -> Report:
+    verdicts = judge_holders(snapshot, root) if root else ()
+    return Report(
+        kind=kind,
+        mesh=snapshot.mesh,
+        cluster_uid=snapshot.cluster_uid,
+        at=now,
+        took=took,
+        verdict=verdict,
+        headline=headline,
+        meaning=meaning,
+        authority=authority.title,
+        evidence=authority.evidence,
+        root=root.fingerprint if root else None,
+        root_subject=root.subject if root else "",
+        expires_at=root.not_after if root else None,
+        remaining=root.not_after - now if root else None,
+        first_break=first_break(snapshot, root),
+        findings=findings,
+        tallies=tally(verdicts),
+        stragglers=stragglers(verdicts),
+        unread=tuple(f"{u.what}: {u.reason}" for u in snapshot.unread),
+    )
+
+
+def first_break(snapshot: MeshSnapshot, root: Certificate | None) -> str:
+    """Which root in use ends first, and when; empty when no root is known."""
+    ends: list[tuple[datetime, str]] = []
+    if root:
+        ends.append((root.not_after, "the CA's root"))
+    for secret in snapshot.secrets:
+        if secret.root.first:
+            ends.append((secret.root.first.not_after, f"the root in {secret.ref}"))
+    for webhook in snapshot.webhooks:
+        if webhook.root.first:
+            ends.append((webhook.root.first.not_after, f"the root in {webhook.ref}"))
+    for proxy in snapshot.proxies:
+        newest = max((loaded.not_after for loaded in proxy.roots), default=None)
+        if newest:
+            ends.append((newest, f"the root loaded by {proxy.pod.ref.namespace}/{proxy.pod.ref.name}"))
+    if not ends:
+        return ""
+    when, what = min(ends, key=lambda end: end[0])
+    return f"{what} ends at {when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _check_headline(
+    snapshot: MeshSnapshot, root: Certificate | None, *, verdict: Verdict, now: datetime
+) -> str:
+    mesh = f"Mesh {snapshot.mesh}"
+    if root is None:
+        return f"{mesh}: the root certificate could not be read"
+    remaining = root.not_after - now
+    if remaining <= timedelta():
+        return f"{mesh}: the root certificate expired {span(remaining)} ago"
+    state = {
+        Verdict.NOT_OK: "needs attention",
+        Verdict.UNKNOWN: "could not be judged in full",
+    }.get(verdict, "is fine")
+    return f"{mesh} {state}: {span(remaining)} until its root certificate expires"
+
+
+def _check_meaning(
+    snapshot: MeshSnapshot, authority: Authority, *, findings: Sequence[Finding], verdict: Verdict
+) -> str:
+    match mutual_tls_use(snapshot):
+        case "unused":
+            return "Mutual TLS is not used here, so the root's end breaks nothing. Nothing needs to be done."
+        case "planned":
+            planned = (
+                " Mutual TLS is permitted but not used yet: not urgent, worth doing before you switch it on."
+            )
+        case _:
+            planned = ""
+    if not authority.supported:
+        return f"Rootkeeper does not rotate this root: {authority.refusal}. {authority.way}"
+    red = sum(1 for f in findings if f.red)
+    if verdict is Verdict.NOT_OK:
+        return f"{count(red, 'finding')} to act on, worst first below. Nothing was changed.{planned}"
+    if verdict is Verdict.UNKNOWN:
+        return f"Something could not be read, so this is not an all-clear: see below.{planned}"
+    return f"Nothing to do now.{planned}"
+
+
+def _verify_headline(tallies: Sequence[Tally], verdict: Verdict, *, snapshot: MeshSnapshot) -> str:
+    judged = sum(t.total - t.skipped for t in tallies)
+    fine = sum(t.ok for t in tallies)
+    mesh = f"Mesh {snapshot.mesh}"
+    if judged == 0:
+        return f"{mesh}: nothing that holds a root could be looked at"
+    if verdict is Verdict.OK:
+        return f"{mesh}: all {judged:,} holders have the root that the CA signs with"
+    return f"{mesh}: {fine:,} of {judged:,} holders have the root that the CA signs with"
+
+
+def _verify_meaning(tallies: Sequence[Tally], verdict: Verdict) -> str:
+    behind, unread = sum(t.not_ok for t in tallies), sum(t.unknown for t in tallies)
+    if verdict is Verdict.OK:
+        return "Everything was read and everything agrees."
+    parts = [
+        f"{behind:,} hold another root or a certificate it does not cover" if behind else "",
+        f"{unread:,} could not be read" if unread else "",
+    ]
+    said = " and ".join(part for part in parts if part)
+    return (
+        (said[0].upper() + said[1:] + "; by name below, each with its cure.")
+        if said
+        else "See the findings below."
+    )

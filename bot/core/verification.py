@@ -1,0 +1,288 @@
+"""Judges everything that holds a root against the root that should be there.
+
+One HolderVerdict for each holder; `tally` counts them with denominators. What could not be read
+is UNKNOWN and counts; what Citadel does not look after is SKIPPED and says so.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bot.core.certificates import Bundle, Certificate, why_not_issued_by
+from bot.core.components import may_hold_older_root, reissued_at, why_restart
+from bot.core.findings import Tally, Verdict
+from bot.core.mesh import MeshSnapshot, NamespaceFacts, Part, Pod, Proxy, Webhook, WorkloadSecret
+from bot.core.progress import Straggler
+from bot.core.versions import sidecar_loads_new_roots
+
+
+class Holder(StrEnum):
+    """What may hold a root."""
+
+    SECRET = "workload secrets"  # noqa: S105 - a kind of object, not a password
+    TRUST = "trust config maps"
+    WEBHOOK = "webhooks"
+    PROCESS = "control plane processes"
+    PROXY = "proxies"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderVerdict:
+    """One holder, judged."""
+
+    holder: Holder
+    what: str
+    """By name: `Secret shop/istio.cart`, `proxy of shop/cart-5d9`."""
+    verdict: Verdict
+    reason: str = ""
+    cure: str = ""
+
+    @property
+    def straggler(self) -> Straggler:
+        """For showing; only sensible for NOT_OK and UNKNOWN."""
+        return Straggler(what=self.what, reason=self.reason, cure=self.cure, verdict=self.verdict)
+
+
+def judge_holders(snapshot: MeshSnapshot, expected: Certificate) -> tuple[HolderVerdict, ...]:
+    """Judge every holder of the parts that the snapshot covers."""
+    return (
+        *judge_secrets(snapshot, expected),
+        *judge_webhooks(snapshot, expected),
+        *judge_processes(snapshot, expected),
+        *judge_proxies(snapshot, expected),
+    )
+
+
+def tally(verdicts: Iterable[HolderVerdict]) -> tuple[Tally, ...]:
+    """Count by kind of holder, in the order of Holder; kinds that were not looked at are left out."""
+    seen = list(verdicts)
+    return tuple(
+        _tally_of(kind, [v.verdict for v in seen if v.holder is kind])
+        for kind in Holder
+        if any(v.holder is kind for v in seen)
+    )
+
+
+def _tally_of(kind: Holder, verdicts: list[Verdict]) -> Tally:
+    return Tally(
+        kind=kind,
+        ok=verdicts.count(Verdict.OK),
+        not_ok=verdicts.count(Verdict.NOT_OK),
+        unknown=verdicts.count(Verdict.UNKNOWN),
+        skipped=verdicts.count(Verdict.SKIPPED),
+    )
+
+
+def stragglers(verdicts: Iterable[HolderVerdict]) -> tuple[Straggler, ...]:
+    """Everything that is NOT_OK or UNKNOWN, not ok first."""
+    behind = [v for v in verdicts if v.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN)]
+    return tuple(v.straggler for v in sorted(behind, key=lambda v: (v.verdict, v.what)))
+
+
+def _unread(snapshot: MeshSnapshot, part: Part, holder: Holder) -> Iterator[HolderVerdict]:
+    for unread in snapshot.unread_in(part):
+        yield HolderVerdict(
+            holder=holder,
+            what=unread.what,
+            verdict=Verdict.UNKNOWN,
+            reason=f"could not be read: {unread.reason}",
+            cure="`rootkeeper doctor` names missing permissions",
+        )
+
+
+# --- workload secrets ------------------------------------------------------------------------
+
+
+def judge_secrets(snapshot: MeshSnapshot, expected: Certificate) -> tuple[HolderVerdict, ...]:
+    """Workload secrets and the trust ConfigMap."""
+    if Part.SECRETS not in snapshot.parts:
+        return ()
+    namespaces = {facts.name: facts for facts in snapshot.namespaces}
+    verdicts = [
+        _judge_secret(secret, namespaces.get(secret.ref.namespace), snapshot, expected)
+        for secret in snapshot.secrets
+    ]
+    return (*verdicts, *_unread(snapshot, Part.SECRETS, Holder.SECRET), *_judge_trust(snapshot, expected))
+
+
+def _judge_secret(
+    secret: WorkloadSecret, namespace: NamespaceFacts | None, snapshot: MeshSnapshot, expected: Certificate
+) -> HolderVerdict:
+    what = str(secret.ref)
+    if skipped := why_unmanaged(secret, namespace, snapshot.namespace):
+        return HolderVerdict(holder=Holder.SECRET, what=what, verdict=Verdict.SKIPPED, reason=skipped)
+    reason, cure = _wrong_root(secret.root, expected), "Citadel re-issues it within minutes; wait"
+    if not reason and not secret.service_account:
+        reason = "has no annotation istio.io/service-account.name, so Citadel does not look after it"
+        cure = "delete this one secret; Citadel makes it anew"
+    if not reason:
+        reason, cure = _wrong_leaf(secret, expected, snapshot.taken_at)
+    verdict = Verdict.NOT_OK if reason else Verdict.OK
+    return HolderVerdict(
+        holder=Holder.SECRET, what=what, verdict=verdict, reason=reason, cure=cure if reason else ""
+    )
+
+
+def why_unmanaged(secret: WorkloadSecret, namespace: NamespaceFacts | None, citadel: str) -> str:
+    """Why Citadel leaves this secret alone by design; empty when it looks after it.
+
+    Source: security/pkg/k8s/controller/workloadsecret.go (labels of the namespace, 1.2 and later).
+    """
+    if namespace is None:
+        return ""
+    if namespace.terminating:
+        return "its namespace is being deleted"
+    if namespace.override == "false":
+        return "its namespace opted out (label ca.istio.io/override=false)"
+    if namespace.override != "true" and namespace.environment not in ("", citadel):
+        return f"its namespace belongs to the Citadel in {namespace.environment} (label ca.istio.io/env)"
+    accounts = namespace.service_accounts
+    if accounts is not None and secret.service_account and secret.service_account not in accounts:
+        return f"its service account {secret.service_account} no longer exists"
+    return ""
+
+
+def _wrong_root(bundle: Bundle, expected: Certificate) -> str:
+    if not bundle.certificates:
+        return "its root " + (bundle.faults[0] if bundle.faults else "is empty")
+    if expected in bundle.certificates:
+        return ""
+    first = bundle.certificates[0]
+    kinship = "" if first.public_key_digest == expected.public_key_digest else " of another key"
+    return f"still holds the root{kinship} that ends {first.not_after:%Y-%m-%d} ({first.fingerprint[:16]})"
+
+
+def _wrong_leaf(secret: WorkloadSecret, expected: Certificate, at: datetime) -> tuple[str, str]:
+    if secret.leaf is None:
+        return (
+            f"its certificate {secret.leaf_fault or 'is missing'}",
+            "delete this one secret; Citadel makes it anew (1.0 never repairs it by itself)",
+        )
+    reason = why_not_issued_by(secret.leaf, expected, at=at)
+    return (
+        f"its certificate {reason}" if reason else "",
+        "restart Citadel; if that does not help, delete this secret",
+    )
+
+
+def _judge_trust(snapshot: MeshSnapshot, expected: Certificate) -> Iterator[HolderVerdict]:
+    if snapshot.trust is None:
+        return
+    reason = _wrong_root(snapshot.trust.root, expected)
+    yield HolderVerdict(
+        holder=Holder.TRUST,
+        what=str(snapshot.trust.ref),
+        verdict=Verdict.NOT_OK if reason else Verdict.OK,
+        reason=reason,
+        cure="Citadel writes it when it starts; restart Citadel" if reason else "",
+    )
+
+
+# --- webhooks ----------------------------------------------------------------------------------
+
+
+def judge_webhooks(snapshot: MeshSnapshot, expected: Certificate) -> tuple[HolderVerdict, ...]:
+    """caBundles, entry by entry."""
+    if Part.WEBHOOKS not in snapshot.parts:
+        return ()
+    verdicts = [_judge_webhook(webhook, expected) for webhook in snapshot.webhooks]
+    return (*verdicts, *_unread(snapshot, Part.WEBHOOKS, Holder.WEBHOOK))
+
+
+def _judge_webhook(webhook: Webhook, expected: Certificate) -> HolderVerdict:
+    what = f"{webhook.ref} ({webhook.entry})"
+    if webhook.injected:
+        return HolderVerdict(
+            holder=Holder.WEBHOOK,
+            what=what,
+            verdict=Verdict.SKIPPED,
+            reason="cert-manager fills its caBundle",
+        )
+    reason = _wrong_root(webhook.root, expected)
+    return HolderVerdict(
+        holder=Holder.WEBHOOK,
+        what=what,
+        verdict=Verdict.NOT_OK if reason else Verdict.OK,
+        reason=reason,
+        cure=f"restart the component behind it ({webhook.service or 'see its service'})" if reason else "",
+    )
+
+
+# --- control plane processes ------------------------------------------------------------------
+
+
+def judge_processes(snapshot: MeshSnapshot, expected: Certificate) -> tuple[HolderVerdict, ...]:
+    """Pods of components that read the root only at start."""
+    if Part.AUTHORITY not in snapshot.parts:
+        return ()
+    restarting = {w.ref.name: w for w in snapshot.workloads if why_restart(w)}
+    return tuple(
+        _judge_process(pod, snapshot, expected)
+        for pod in snapshot.control_plane_pods
+        if pod.workload.rpartition(" ")[2] in restarting and not pod.deleting
+    )
+
+
+def _judge_process(pod: Pod, snapshot: MeshSnapshot, expected: Certificate) -> HolderVerdict:
+    behind = may_hold_older_root(pod, expected, reissued=reissued_at(pod, snapshot))
+    started = f"{pod.started_at:%Y-%m-%d %H:%M} UTC" if pod.started_at else "an unknown time"
+    return HolderVerdict(
+        holder=Holder.PROCESS,
+        what=str(pod.ref),
+        verdict=Verdict.NOT_OK if behind else Verdict.OK,
+        reason=f"reads the root only at start and started at {started}, before the new one was there"
+        if behind
+        else "",
+        cure=f"restart {pod.workload}" if behind else "",
+    )
+
+
+# --- proxies -----------------------------------------------------------------------------------
+
+
+def judge_proxies(snapshot: MeshSnapshot, expected: Certificate) -> tuple[HolderVerdict, ...]:
+    """What every Envoy has loaded."""
+    if Part.PROXIES not in snapshot.parts:
+        return ()
+    verdicts = [_judge_proxy(proxy, expected) for proxy in snapshot.proxies]
+    return (*verdicts, *_unread(snapshot, Part.PROXIES, Holder.PROXY))
+
+
+def _judge_proxy(proxy: Proxy, expected: Certificate) -> HolderVerdict:
+    verdict, reason, cure = _proxy_verdict(proxy, expected)
+    return HolderVerdict(
+        holder=Holder.PROXY,
+        what=f"proxy of {proxy.pod.ref.namespace}/{proxy.pod.ref.name}",
+        verdict=verdict,
+        reason=reason,
+        cure=cure,
+    )
+
+
+def _proxy_verdict(proxy: Proxy, expected: Certificate) -> tuple[Verdict, str, str]:
+    if not proxy.asked:
+        return Verdict.SKIPPED, proxy.fault or "its pod has ended or is ending", ""
+    if proxy.fault or not proxy.roots:
+        return (
+            Verdict.UNKNOWN,
+            proxy.fault or "it shows no root certificate",
+            "look at the pod; then verify again",
+        )
+    if any(root.is_of(expected) for root in proxy.roots):
+        return Verdict.OK, "", ""
+    oldest = min(proxy.roots, key=lambda root: root.not_before)
+    reason = (
+        f"has the root valid from {oldest.not_before:%Y-%m-%d %H:%M:%S} to {oldest.not_after:%Y-%m-%d} loaded"
+    )
+    return Verdict.NOT_OK, reason, _proxy_cure(proxy)
+
+
+def _proxy_cure(proxy: Proxy) -> str:
+    if sidecar_loads_new_roots(proxy.version) is False:
+        return f"sidecar {proxy.version} does not load a new root by itself: restart {_owner(proxy)}"
+    return f"the kubelet and Envoy take up to three minutes; after that restart {_owner(proxy)}"
+
+
+def _owner(proxy: Proxy) -> str:
+    return proxy.pod.workload or str(proxy.pod.ref)

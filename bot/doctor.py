@@ -1,0 +1,79 @@
+"""`rootkeeper doctor`: everything that can be wrong before anybody needs the bot, and what to do about each.
+
+Each edge examines itself; here they are asked in turn, so that one that is down hides no other.
+"""
+
+from bot import bootstrap
+from bot.core.findings import Finding, Severity, Verdict
+from bot.edges.kube import examine as cluster
+from bot.edges.metrics import Metrics
+from bot.edges.slack import examine as slack_edge
+from bot.edges.store.audit import verify_chain
+from bot.edges.system import SystemClock
+from bot.errors import RootkeeperError
+from bot.settings import Settings
+from bot.settings_text import MeshSetting
+
+
+def examine_all(settings: Settings) -> tuple[Finding, ...]:
+    """Settings, Slack, every mesh's cluster, the database."""
+    clusters = [finding for mesh in settings.meshes for finding in _cluster(settings, mesh)]
+    return (*_slack(settings), *clusters, _database(settings))
+
+
+def _slack(settings: Settings) -> tuple[Finding, ...]:
+    try:
+        slack = settings.require_slack()
+    except RootkeeperError as fault:
+        return (_broken("doctor.settings", fault),)
+    return (
+        _fine("doctor.settings", "every setting that `run` needs is there"),
+        *slack_edge.examine(
+            bootstrap.slack_client(slack),
+            slack.app_token.get_secret_value(),
+            channel=slack.channel,
+            approvers=slack.approvers,
+        ),
+    )
+
+
+def _cluster(settings: Settings, mesh: MeshSetting) -> tuple[Finding, ...]:
+    try:
+        client = bootstrap.kube_client(settings, mesh.context)
+    except RootkeeperError as fault:
+        return (_broken("doctor.cluster.reachable", fault),)
+    return cluster.examine(client, mesh.namespace, clock=SystemClock())
+
+
+def _database(settings: Settings) -> Finding:
+    try:
+        record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics())
+        verdict = verify_chain(record.engine)
+        record.engine.dispose()
+    except RootkeeperError as fault:
+        return _broken("doctor.database", fault)
+    if verdict.intact:
+        return _fine(
+            "doctor.database", f"the database is up to date; its audit record is intact, {verdict.rows} rows"
+        )
+    return Finding(
+        check_id="doctor.database",
+        verdict=Verdict.NOT_OK,
+        severity=Severity.CRITICAL,
+        summary=f"the audit record is broken at row {verdict.broken_at}: {verdict.reason}",
+        hint="Somebody changed the database beside the bot. Keep the file, find out who, restore a backup.",
+    )
+
+
+def _fine(check_id: str, summary: str) -> Finding:
+    return Finding(check_id=check_id, verdict=Verdict.OK, severity=Severity.WARNING, summary=summary)
+
+
+def _broken(check_id: str, fault: RootkeeperError) -> Finding:
+    return Finding(
+        check_id=check_id,
+        verdict=Verdict.NOT_OK,
+        severity=Severity.CRITICAL,
+        summary=fault.message,
+        hint=fault.hint,
+    )

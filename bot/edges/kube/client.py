@@ -1,0 +1,264 @@
+"""The few verbs of the Kubernetes API that this edge has, with patience and pages.
+
+Get, list, patch, stream, and ask for an access review. It cannot create or delete anything, so
+nothing in this edge can.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Self, TypeVar
+
+import msgspec
+import tenacity
+import websocket
+
+from bot.edges.kube import connection, translate
+from bot.edges.kube.connection import Answer, Connection, Json, Query
+from bot.edges.kube.targets import ACCESS_REVIEWS, Target
+from bot.edges.kube.translate import Again, Doing, Expired
+from bot.edges.kube.wire import Page
+from bot.errors import ClusterUnreachable
+
+PAGE_SIZE = 500
+"""Objects per page: what kubectl and client-go ask for."""
+
+ATTEMPTS = 4
+LONGEST_PAUSE = timedelta(seconds=10)
+"""A server that asks for more patience than this gets it from the scheduler, not from a blocked thread."""
+
+FIELD_MANAGER = "rootkeeper"
+
+JSON = "application/json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class PatchKind(StrEnum):
+    """The two patches that this edge uses, by content type."""
+
+    MERGE = "application/merge-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
+
+
+class KubeClient:
+    """One cluster's API, asked politely and with bounds. Threads may share it."""
+
+    def __init__(self, link: Connection, *, sleep: Callable[[float], None] = tenacity.nap.sleep) -> None:
+        self._link = link
+        self._sleep = sleep
+
+    @classmethod
+    def from_kubeconfig(cls, path: Path | None = None, *, context: str | None = None) -> Self:
+        """Connect as a kubeconfig says; the default file, its current context where nothing is named.
+
+        Raises:
+            ClusterUnreachable: the file cannot be used.
+        """
+        return cls(connection.from_kubeconfig(path, context=context))
+
+    @classmethod
+    def in_cluster(cls) -> Self:
+        """Connect with the pod's own ServiceAccount.
+
+        Raises:
+            ClusterUnreachable: this is no pod.
+        """
+        return cls(connection.in_cluster())
+
+    def close(self) -> None:
+        """Let go of every socket."""
+        self._link.close()
+
+    def fetch(self, target: Target, *, metadata_only: bool = False) -> Answer:
+        """Read one object, raw.
+
+        Raises:
+            ObjectAbsent, ClusterForbidden, ClusterUnreachable.
+        """
+        accept = METADATA_ONLY if metadata_only else JSON
+        doing = Doing(verb="get", target=target)
+        return self._patiently(lambda: self._link.send(doing, "GET", accept=accept))
+
+    def get(self, target: Target, decoder: msgspec.json.Decoder[T], *, metadata_only: bool = False) -> T:
+        """Read one object, decoded. Raises as `fetch` does."""
+        answer = self.fetch(target, metadata_only=metadata_only)
+        return decoded(answer, decoder, Doing(verb="get", target=target))
+
+    def collect(
+        self,
+        target: Target,
+        decoder: msgspec.json.Decoder[Page[T]],
+        convert: Callable[[T], U],
+        *,
+        into: list[U],
+        query: Query = (),
+        metadata_only: bool = False,
+    ) -> None:
+        """Read a list page by page and append each object, converted; no page outlives its turn.
+
+        When it raises, what was read until then stays in `into`: it is true, but not all.
+
+        Raises:
+            ObjectAbsent (no such resource), ClusterForbidden, ClusterUnreachable.
+        """
+        start, token, expirations = len(into), "", 0
+        while True:
+            asked = [*query, *_paging(token, expirations)]
+            try:
+                page = self._page(target, decoder, asked, metadata_only=metadata_only)
+            except Expired as expired:
+                expirations += 1
+                token = _after_expiry(target, expired, expirations)
+                if not token:
+                    del into[start:]
+                continue
+            into.extend(convert(entry) for entry in page.entries)
+            token = page.token
+            if not token:
+                return
+
+    def _page(
+        self, target: Target, decoder: msgspec.json.Decoder[Page[T]], query: Query, *, metadata_only: bool
+    ) -> Page[T]:
+        doing = Doing(verb="list", target=target)
+        accept = METADATA_LIST_ONLY if metadata_only else JSON
+        answer = self._patiently(lambda: self._link.send(doing, "GET", query=query, accept=accept))
+        return decoded(answer, decoder, doing)
+
+    def patch(
+        self,
+        target: Target,
+        body: Json,
+        decoder: msgspec.json.Decoder[T],
+        *,
+        kind: PatchKind = PatchKind.MERGE,
+        rehearse: bool = False,
+    ) -> T:
+        """Patch one object; with `rehearse` the server only goes through it. Gives the object after it.
+
+        Raises:
+            ClusterConflict, ClusterRefused, ObjectAbsent, ClusterForbidden, ClusterUnreachable.
+            OutcomeUnknown: it was sent and no usable answer came.
+        """
+        doing = Doing(verb="patch", target=target, writes=True)
+        query = [("fieldManager", FIELD_MANAGER), *([("dryRun", "All")] if rehearse else [])]
+        answer = self._patiently(
+            lambda: self._link.send(doing, "PATCH", query=query, body=body, content_type=kind.value)
+        )
+        return decoded(answer, decoder, doing)
+
+    def may(self, verb: str, target: Target) -> bool:
+        """Ask the API server whether the bot may do this (SelfSubjectAccessReview).
+
+        Raises:
+            ClusterForbidden, ClusterRefused, ClusterUnreachable.
+        """
+        attributes = {
+            "verb": verb,
+            "group": target.group,
+            "resource": target.resource,
+            "subresource": target.subresource,
+            "namespace": target.namespace,
+            "name": target.name,
+        }
+        body: Json = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        doing = Doing(verb="create", target=ACCESS_REVIEWS)  # stores nothing: it may be repeated
+        answer = self._patiently(lambda: self._link.send(doing, "POST", body=body))
+        return decoded(answer, _REVIEW, doing).status.allowed
+
+    def version(self) -> str:
+        """The API server's version: `v1.37.2`.
+
+        Raises:
+            ClusterForbidden, ClusterUnreachable.
+        """
+        doing = Doing(verb="get", target=Target(resource="version"))
+        answer = self._patiently(lambda: self._link.send(doing, "GET", path="/version"))
+        return decoded(answer, _VERSION, doing).git_version
+
+    def stream(self, target: Target, *, query: Query, protocols: str, seconds: float) -> websocket.WebSocket:
+        """Open a WebSocket to a pod's subresource; the caller closes it.
+
+        Raises:
+            ClusterForbidden, ObjectAbsent, ClusterRefused, ClusterUnreachable.
+        """
+        doing = Doing(verb="create", target=target)
+        return self._link.stream(doing, query=query, protocols=protocols, seconds=seconds)
+
+    def _patiently(self, request: Callable[[], Answer]) -> Answer:
+        """Send it, and again while the server says that it is busy, as often as is bearable."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_bearable),
+            wait=_wait,
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(request)
+        except Again as again:
+            raise again.error from None
+
+
+class _Allowed(msgspec.Struct):
+    allowed: bool = False
+
+
+class _Review(msgspec.Struct):
+    status: _Allowed
+
+
+class _Version(msgspec.Struct, rename="camel"):
+    git_version: str
+
+
+_REVIEW = msgspec.json.Decoder(_Review)
+_VERSION = msgspec.json.Decoder(_Version)
+
+
+def decoded(answer: Answer, decoder: msgspec.json.Decoder[T], doing: Doing) -> T:
+    """An answer's body as the fields that are wanted of it.
+
+    Raises:
+        ClusterUnreachable: it is not what Kubernetes documents (OutcomeUnknown after a write).
+    """
+    try:
+        return decoder.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise translate.unreadable(doing, str(fault)) from None
+
+
+def _paging(token: str, expirations: int) -> list[tuple[str, str]]:
+    if token:
+        return [("limit", str(PAGE_SIZE)), ("continue", token)]
+    # Expired twice and no token to go on with: the list has to come in one piece.
+    return [] if expirations > 1 else [("limit", str(PAGE_SIZE))]
+
+
+def _after_expiry(target: Target, expired: Expired, expirations: int) -> str:
+    """What Kubernetes offers after a 410: start over, or take the inconsistent rest by its token.
+
+    Starting over once is enough: a list that expires twice is so long that it always would.
+    """
+    if expirations > ATTEMPTS:
+        raise ClusterUnreachable(f"cannot list {target}: it expires before it is read")
+    return expired.token if expirations > 1 else ""
+
+
+def _bearable(fault: BaseException) -> bool:
+    return isinstance(fault, Again) and fault.pause <= LONGEST_PAUSE
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    fault = state.outcome.exception() if state.outcome else None
+    asked = fault.pause.total_seconds() if isinstance(fault, Again) else 0.0
+    return max(asked, 0.25 * float(2 ** (state.attempt_number - 1)))

@@ -1,0 +1,115 @@
+"""What the bot must be allowed, and what it must not be: one table for `doctor`, manifests and tests.
+
+Every request of this edge is a row here (a test holds it against an audit log), and the RBAC in
+manifests/ grants exactly these rows.
+"""
+
+from dataclasses import dataclass
+
+from bot.edges.kube.backup import BACKUP_SECRET
+from bot.edges.kube.control_plane import CA_SECRET, PLUGGED_SECRET
+from bot.edges.kube.holders import TRUST_CONFIG_MAP
+from bot.edges.kube.lease import LEASE_NAME
+from bot.edges.kube.policy import MESH_CONFIG_MAP, MESH_POLICY
+from bot.edges.kube.targets import (
+    AUTOSCALERS,
+    CONFIG_MAPS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    DESTINATION_RULES,
+    LEASES,
+    MESH_POLICIES,
+    MUTATING_WEBHOOKS,
+    NAMESPACES,
+    PODS,
+    POLICIES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    STATEFUL_SETS,
+    VALIDATING_WEBHOOKS,
+    Target,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """One verb on one target; a target without a namespace is meant cluster-wide."""
+
+    verb: str
+    target: Target
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.target}"
+
+
+def needed_permissions(namespace: str) -> tuple[Permission, ...]:
+    """Everything that the bot asks of the API server for a mesh whose control plane is in `namespace`."""
+    return _looking() + _looking_within(namespace) + _writing(namespace)
+
+
+def _looking() -> tuple[Permission, ...]:
+    rows = (
+        ("get", NAMESPACES, "the cluster's identity"),
+        ("list", NAMESPACES, "which namespaces Citadel looks after"),
+        ("list", SECRETS, "the certificates in workload secrets"),
+        ("list", SERVICE_ACCOUNTS, "which workload secrets there should be"),
+        ("list", DEPLOYMENTS, "the control plane and other CAs"),
+        ("list", DAEMON_SETS, "the node agent and other CAs"),
+        ("list", STATEFUL_SETS, "other CAs"),
+        ("list", AUTOSCALERS, "whether the control plane is being scaled"),
+        ("list", PODS, "the control plane's pods and every proxy"),
+        ("get", PODS, "a pod that was replaced while it was asked"),
+        ("get", PODS.under("exec"), "the certificates that a proxy has loaded"),
+        ("create", PODS.under("exec"), "the certificates that a proxy has loaded"),
+        ("get", PODS.under("portforward"), "the same, where exec does not work"),
+        ("create", PODS.under("portforward"), "the same, where exec does not work"),
+        ("list", MUTATING_WEBHOOKS, "the injector's caBundle"),
+        ("list", VALIDATING_WEBHOOKS, "Galley's caBundle"),
+        ("get", MESH_POLICIES.named(MESH_POLICY), "whether mutual TLS is used"),
+        ("list", POLICIES, "whether mutual TLS is used"),
+        ("list", DESTINATION_RULES, "whether mutual TLS is used"),
+    )
+    return _permissions(rows)
+
+
+def _looking_within(namespace: str) -> tuple[Permission, ...]:
+    secrets, maps = SECRETS.within(namespace), CONFIG_MAPS.within(namespace)
+    rows = (
+        ("get", secrets.named(CA_SECRET), "the root, and the key when a rotation signs"),
+        ("get", secrets.named(PLUGGED_SECRET), "whether another CA is plugged in"),
+        ("get", maps.named(TRUST_CONFIG_MAP), "the root that node agents read"),
+        ("get", maps.named(MESH_CONFIG_MAP), "whether the control plane uses mutual TLS"),
+    )
+    return _permissions(rows)
+
+
+def _writing(namespace: str) -> tuple[Permission, ...]:
+    secrets, leases = SECRETS.within(namespace), LEASES.within(namespace)
+    rows = (
+        ("patch", secrets.named(CA_SECRET), "the new root, in place"),
+        ("get", secrets.named(BACKUP_SECRET), "the backup"),
+        ("patch", secrets.named(BACKUP_SECRET), "the backup"),
+        ("patch", DEPLOYMENTS.within(namespace), "restarts of the control plane"),
+        ("patch", DAEMON_SETS.within(namespace), "restarts of the node agent"),
+        ("get", leases.named(LEASE_NAME), "keeping a second bot out"),
+        ("patch", leases.named(LEASE_NAME), "keeping a second bot out"),
+    )
+    return _permissions(rows)
+
+
+def unwanted_permissions(namespace: str) -> tuple[Permission, ...]:
+    """What the bot never does and must not be able to do: lose or replace the CA's only key."""
+    secrets = SECRETS.within(namespace)
+    why = "a CA that starts without its secret makes a new CA"
+    rows = (
+        ("delete", secrets.named(CA_SECRET), why),
+        ("delete", secrets.named(BACKUP_SECRET), "the backup is the way back"),
+        ("deletecollection", secrets, why),
+        ("create", secrets, "nothing here makes secrets"),
+    )
+    return _permissions(rows)
+
+
+def _permissions(rows: tuple[tuple[str, Target, str], ...]) -> tuple[Permission, ...]:
+    return tuple(Permission(verb=verb, target=target, why=why) for verb, target, why in rows)

@@ -1,0 +1,163 @@
+"""Asks every proxy which certificates it has loaded, some at once, each and all within a time.
+
+By `pilot-agent request GET certs` in the proxy's container, which every Istio since 1.0.8 has, also
+the images without a shell; else by port 15000 through a port-forward. A proxy that cannot be asked
+is a Proxy with a fault, never an exception.
+"""
+
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+
+from bot.core.mesh import Pod, Proxy
+from bot.core.versions import version_of_image
+from bot.edges.kube import convert_pods
+from bot.edges.kube.certs_page import CertsPage, Loaded
+from bot.edges.kube.client import KubeClient
+from bot.edges.kube.convert_pods import PROXY
+from bot.edges.kube.streams import Deadline, get_from_pod, run_in_pod
+from bot.edges.kube.targets import PODS
+from bot.edges.kube.translate import cut
+from bot.edges.kube.wire import POD
+from bot.errors import ClusterError, ClusterForbidden, ClusterRefused, ObjectAbsent
+
+PROXY_SECONDS = 10.0
+"""For one proxy, all ways together."""
+
+TOTAL_SECONDS = 600.0
+"""For all proxies of a look: 5,000 at 16 at once take about 30 s when all answer."""
+
+ADMIN_PORT = 15000
+COMMAND = ("pilot-agent", "request", "GET", "certs")
+
+FINISHED = ("Succeeded", "Failed")
+GONE = "is gone"
+
+
+@dataclass(slots=True)
+class _Ways:
+    """Which ways are still worth trying in this look: what RBAC forbids once, it forbids for all."""
+
+    exec: str = ""
+    """Why not; empty while it is worth trying."""
+    forward: str = ""
+
+
+class Probe:
+    """Asks the proxies of one look."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        concurrency: int,
+        proxy_seconds: float = PROXY_SECONDS,
+        total_seconds: float = TOTAL_SECONDS,
+    ) -> None:
+        self._client = client
+        self._concurrency = concurrency
+        self._proxy_seconds = proxy_seconds
+        self._total = Deadline(total_seconds)
+        self._ways = _Ways()
+
+    def ask_all(self, pods: Sequence[Pod]) -> tuple[Proxy, ...]:
+        """Ask each pod's proxy; the answers are in the order of the pods."""
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="kube-probe") as pool:
+            return tuple(pool.map(self._proxy, pods))
+
+    def _proxy(self, pod: Pod) -> Proxy:
+        if pod.deleting or pod.phase in FINISHED:
+            return _told(pod, asked=False)
+        if pod.phase != "Running":
+            return _told(pod, fault=f"the pod is {pod.phase or 'Pending'}")
+        try:
+            return _told(pod, loaded=self._loaded(pod))
+        except ClusterError as fault:
+            return self._again(pod, fault)
+
+    def _again(self, pod: Pod, fault: ClusterError) -> Proxy:
+        """A pod that failed may have been replaced since it was listed: look once more, by uid."""
+        try:
+            target = PODS.within(pod.ref.namespace).named(pod.ref.name)
+            now = convert_pods.pod(self._client.get(target, POD))
+        except ObjectAbsent:
+            return _told(pod, asked=False, fault=GONE)
+        except ClusterError:
+            return _told(pod, fault=fault.message)
+        if now.deleting or now.phase in FINISHED:
+            return _told(now, asked=False)
+        if now.uid == pod.uid:
+            return _told(pod, fault=fault.message)
+        try:
+            return _told(now, loaded=self._loaded(now))
+        except ClusterError as second:
+            return _told(now, fault=second.message)
+
+    def _loaded(self, pod: Pod) -> Loaded:
+        """Ask by exec, else by port-forward.
+
+        Raises:
+            ClusterError: neither gave a page.
+        """
+        deadline = Deadline(min(self._proxy_seconds, self._total.left()))
+        by_exec = self._by_exec(pod, deadline)
+        if isinstance(by_exec, Loaded):
+            return by_exec
+        by_forward = self._by_forward(pod, deadline)
+        if isinstance(by_forward, Loaded):
+            return by_forward
+        raise ClusterRefused(cut(f"{by_exec}; {by_forward}"))
+
+    def _by_exec(self, pod: Pod, deadline: Deadline) -> Loaded | str:
+        """The page; a sentence instead when another way should be tried."""
+        if self._ways.exec:
+            return self._ways.exec
+        target = PODS.within(pod.ref.namespace).named(pod.ref.name)
+        try:
+            return _read(
+                run_in_pod(self._client, target, container=PROXY, command=COMMAND, deadline=deadline)
+            )
+        except ClusterForbidden as fault:
+            self._ways.exec = fault.message
+            return fault.message
+        except ClusterRefused as fault:
+            return fault.message
+
+    def _by_forward(self, pod: Pod, deadline: Deadline) -> Loaded | str:
+        if self._ways.forward:
+            return self._ways.forward
+        target = PODS.within(pod.ref.namespace).named(pod.ref.name)
+        try:
+            return _read(
+                get_from_pod(self._client, target, port=ADMIN_PORT, path="/certs", deadline=deadline)
+            )
+        except ClusterForbidden as fault:
+            self._ways.forward = fault.message
+            return fault.message
+        except ClusterRefused as fault:
+            return fault.message
+
+
+def _read(answer: Generator[bytes, None, None]) -> Loaded:
+    """Read an answer until the page is complete; the rest of the stream is not waited for."""
+    page = CertsPage()
+    with closing(answer) as pieces:
+        for piece in pieces:
+            page.feed(piece)
+            if page.complete:
+                break
+    return page.result()
+
+
+def _told(pod: Pod, *, loaded: Loaded | None = None, fault: str = "", asked: bool = True) -> Proxy:
+    proxy = pod.container(PROXY)
+    told = loaded or Loaded(fault=fault)
+    return Proxy(
+        pod=pod,
+        version=version_of_image(proxy.image) if proxy else "",
+        roots=told.roots,
+        leaves=told.leaves,
+        fault=told.fault,
+        asked=asked,
+    )

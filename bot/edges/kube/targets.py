@@ -1,0 +1,64 @@
+"""What a request is about: resources of the Kubernetes API, their paths and their names for people."""
+
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A resource: all of it, one namespace's, one object, or one object's subresource."""
+
+    resource: str
+    """Plural, as in a URL: `secrets`."""
+    group: str = ""
+    version: str = "v1"
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+    def within(self, namespace: str) -> "Target":
+        """The same resource in one namespace."""
+        return replace(self, namespace=namespace)
+
+    def named(self, name: str) -> "Target":
+        """One object of it."""
+        return replace(self, name=name)
+
+    def under(self, subresource: str) -> "Target":
+        """A subresource of the object."""
+        return replace(self, subresource=subresource)
+
+    @property
+    def path(self) -> str:
+        """The URL path, each step escaped."""
+        head = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        place = f"/namespaces/{quote(self.namespace, safe='')}" if self.namespace else ""
+        steps = [step for step in (self.resource, self.name, self.subresource) if step]
+        return head + place + "".join(f"/{quote(step, safe='')}" for step in steps)
+
+    @property
+    def whole(self) -> str:
+        """The resource as RBAC rules write it: `pods/exec`."""
+        return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+
+    def __str__(self) -> str:
+        place = f" in namespace {self.namespace}" if self.namespace else ""
+        return f"{self.whole} {self.name}{place}" if self.name else f"{self.whole}{place}"
+
+
+NAMESPACES = Target(resource="namespaces")
+SECRETS = Target(resource="secrets")
+CONFIG_MAPS = Target(resource="configmaps")
+SERVICE_ACCOUNTS = Target(resource="serviceaccounts")
+PODS = Target(resource="pods")
+DEPLOYMENTS = Target(group="apps", resource="deployments")
+DAEMON_SETS = Target(group="apps", resource="daemonsets")
+STATEFUL_SETS = Target(group="apps", resource="statefulsets")
+AUTOSCALERS = Target(group="autoscaling", version="v2", resource="horizontalpodautoscalers")
+LEASES = Target(group="coordination.k8s.io", resource="leases")
+MUTATING_WEBHOOKS = Target(group="admissionregistration.k8s.io", resource="mutatingwebhookconfigurations")
+VALIDATING_WEBHOOKS = Target(group="admissionregistration.k8s.io", resource="validatingwebhookconfigurations")
+MESH_POLICIES = Target(group="authentication.istio.io", version="v1alpha1", resource="meshpolicies")
+POLICIES = Target(group="authentication.istio.io", version="v1alpha1", resource="policies")
+DESTINATION_RULES = Target(group="networking.istio.io", version="v1alpha3", resource="destinationrules")
+ACCESS_REVIEWS = Target(group="authorization.k8s.io", resource="selfsubjectaccessreviews")

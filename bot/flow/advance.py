@@ -1,0 +1,304 @@
+"""Carries a rotation one step further each time it is called, and says when to call again.
+
+    approved: look again, claim, start        running: enter (journal) → gate, act → journal → prove …
+
+Nobody sleeps here. Whatever stops the process, the next call finds in the record what was meant,
+looks at the cluster for what is, and goes on. An error that may pass is waited out until the
+step's deadline; any other ends a rotation that has changed nothing, and pauses one that has.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bot.core.ids import MeshName, RotationId
+from bot.core.plan import Step, StepKind, differences
+from bot.core.progress import Done, Outcome, Proof, StepState, StepStatus, Straggler, Wait
+from bot.core.record import Change, Event, Milestone, Result
+from bot.core.rotation import Rotation, RotationState
+from bot.core.wording import span
+from bot.errors import ClusterError, ClusterUnreachable, OutcomeUnknown, RootkeeperError
+from bot.flow.decide import stale
+from bot.flow.ports import Clock, Keys, MeshPorts, Store
+from bot.flow.propose import redraft_plan
+from bot.flow.runners import RUNNERS, Run
+from bot.flow.tell import milestone, redraw, telling
+
+AT_ONCE = Wait(after=timedelta())
+AFTER_FAULT = timedelta(seconds=5)
+"""How soon to try again what the network broke."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Everything that carrying out a rotation needs."""
+
+    store: Store
+    meshes: dict[MeshName, MeshPorts]
+    clock: Clock
+    keys: Keys
+    poll_interval: timedelta
+    """How often a waiting step looks."""
+    webhook_patience: timedelta
+    """How long webhooks may take before their component is restarted."""
+
+
+def advance(stage: Stage, rotation_id: RotationId) -> Outcome:
+    """Do at most one step's worth for this rotation.
+
+    Raises:
+        StoreError: the record could not be kept; nothing more must be done until it can.
+    """
+    rotation = stage.store.rotation(rotation_id)
+    mesh = stage.meshes.get(rotation.mesh)
+    if mesh is None:
+        return Done()
+    match rotation.state:
+        case RotationState.APPROVED:
+            return _start(stage, mesh, rotation)
+        case RotationState.RUNNING | RotationState.ROLLING_BACK:
+            return _go_on(stage, mesh, rotation)
+        case _:
+            return Done()
+
+
+# --- start -------------------------------------------------------------------------------------------
+
+
+def _start(stage: Stage, mesh: MeshPorts, rotation: Rotation) -> Outcome:
+    """Claim the approval: once, in time, for the very plan that was approved."""
+    now = stage.clock.now()
+    if rotation.start_by is None or now >= rotation.start_by:
+        stage.store.commit(lapse(rotation, now))
+        return Done()
+    try:
+        mesh.writer.hold(rotation.id, now=now)
+        draft = redraft_plan(mesh, stage.clock, stage.keys, approved=rotation.plan)
+    except (ClusterUnreachable, OutcomeUnknown) as fault:
+        return Wait(after=fault.retry_after or AFTER_FAULT)
+    except RootkeeperError as fault:
+        stage.store.commit(stale(rotation, (fault.message,), at=now))
+        return Done()
+    reasons = (
+        differences(rotation.plan, draft.plan)
+        if draft.plan
+        else tuple(finding.summary for finding in draft.obstacles)
+    )
+    if reasons:
+        stage.store.commit(stale(rotation, reasons, at=now))
+        _release(mesh, rotation)
+        return Done()
+    running = rotation.moved(RotationState.RUNNING, now=now)
+    stage.store.commit(
+        telling(running, Event.STARTED, at=now, milestone=milestone(running, Event.STARTED, at=now))
+    )
+    return AT_ONCE
+
+
+def lapse(rotation: Rotation, now: datetime) -> Change:
+    """Nobody decided, or nothing started, in time."""
+    what = (
+        "nobody approved it in time"
+        if rotation.state is RotationState.PROPOSED
+        else "it was not started in time"
+    )
+    expired = rotation.moved(RotationState.EXPIRED, now=now, outcome=what)
+    spoken = milestone(
+        expired, Event.EXPIRED, at=now, note=f"{what[0].upper()}{what[1:]}; nothing was changed."
+    )
+    return telling(expired, Event.EXPIRED, at=now, milestone=spoken)
+
+
+# --- run ---------------------------------------------------------------------------------------------
+
+
+def _go_on(stage: Stage, mesh: MeshPorts, rotation: Rotation) -> Outcome:
+    now = stage.clock.now()
+    if rotation.stop_requested:
+        return _stop(stage, mesh, rotation, now)
+    current = rotation.current
+    if current is None:
+        return _finish(stage, mesh, rotation, now)
+    step, state = current
+    if state.status is StepStatus.PENDING:
+        entered = rotation.with_step(state.entered(now, step.deadline))
+        stage.store.commit(telling(entered, Event.STEP_ENTERED, at=now, detail=(("step", step.id),)))
+        return AT_ONCE
+    return _attempt(stage, mesh, rotation, step=step, state=state, now=now)
+
+
+def _attempt(
+    stage: Stage, mesh: MeshPorts, rotation: Rotation, *, step: Step, state: StepState, now: datetime
+) -> Outcome:
+    run = Run(rotation=rotation, step=step, state=state, mesh=mesh, now=now, patience=stage.webhook_patience)
+    try:
+        mesh.writer.hold(rotation.id, now=now)
+        return _act(stage, run) if state.status is StepStatus.ACTING else _prove(stage, run)
+    except (ClusterUnreachable, OutcomeUnknown) as fault:
+        if state.overdue(now):
+            return _overdue(stage, run, stragglers=state.stragglers, note=fault.message)
+        _note(stage, run, fault)
+        return Wait(after=fault.retry_after or AFTER_FAULT)
+    except ClusterError as fault:
+        return _halt(
+            stage, mesh, rotation, reason=f"{step.title}: {fault.message}. {fault.hint}".strip(), now=now
+        )
+
+
+def _act(stage: Stage, run: Run) -> Outcome:
+    runner = RUNNERS[run.step.kind]
+    if reason := runner.gate(run):
+        return _halt(stage, run.mesh, run.rotation, reason=f"{run.step.title}: {reason}", now=run.now)
+    acted = runner.act(run)
+    if acted.skip:
+        skipped = run.state.ended_as(StepStatus.SKIPPED, now=run.now, note=acted.skip)
+        stage.store.commit(_step_over(run, skipped))
+    else:
+        stage.store.commit(_quietly(run, run.state.acted()))
+    return AT_ONCE
+
+
+def _prove(stage: Stage, run: Run) -> Outcome:
+    runner = RUNNERS[run.step.kind]
+    proof = runner.prove(run)
+    if proof.complete:
+        stage.store.commit(_step_over(run, _proved(run, proof)))
+        return AT_ONCE
+    if run.state.overdue(run.now):
+        return _overdue(stage, run, stragglers=proof.stragglers, note=proof.note)
+    state = run.state.with_progress(proof)
+    if runner.nudge and _impatient(run):
+        state = state if state.nudged_at else state.nudged(run.now)
+        stage.store.commit(_quietly(run, state))
+        runner.nudge(run)
+    elif state != run.state:
+        stage.store.commit(_quietly(run, state))
+    return Wait(after=stage.poll_interval)
+
+
+def _impatient(run: Run) -> bool:
+    entered = run.state.entered_at
+    return entered is not None and run.now - entered >= run.patience
+
+
+def _proved(run: Run, proof: Proof) -> StepState:
+    return run.state.with_progress(proof).ended_as(StepStatus.DONE, now=run.now, note=proof.note)
+
+
+def _quietly(run: Run, state: StepState) -> Change:
+    """Progress that only the card shows."""
+    rotation = run.rotation.with_step(state)
+    return Change(rotation=rotation, messages=(redraw(rotation),))
+
+
+def _note(stage: Stage, run: Run, fault: RootkeeperError) -> None:
+    """A fault that may pass is shown on the card, once."""
+    state = replace(run.state, note=fault.message)
+    if state != run.state:
+        stage.store.commit(_quietly(run, state))
+
+
+def _step_over(run: Run, state: StepState) -> Change:
+    rotation = run.rotation.with_step(state)
+    number = next(i for i, (step, _) in enumerate(rotation.walk, start=1) if step.id == run.step.id)
+    spoken = Milestone(
+        rotation_id=rotation.id,
+        event=Event.STEP_DONE,
+        at=run.now,
+        step_title=run.step.title,
+        step_number=number,
+        step_count=len(rotation.walk),
+        note=("skipped: " if state.status is StepStatus.SKIPPED else "") + state.note,
+        facts=_facts(run) if run.step.kind is StepKind.WRITE_ROOT else (),
+    )
+    detail = (("step", run.step.id), ("status", state.status), ("note", state.note))
+    return telling(rotation, Event.STEP_DONE, at=run.now, milestone=spoken, detail=detail)
+
+
+def _facts(run: Run) -> tuple[tuple[str, str], ...]:
+    """What the classic procedure printed of the new certificate, and the script could not be trusted on."""
+    root = run.target
+    return (
+        ("Subject", root.subject),
+        ("Serial", f"{root.serial:x}"),
+        ("Not before", f"{root.not_before:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Not after", f"{root.not_after:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Fingerprint", root.fingerprint[:16]),
+        ("Backup", str(run.rotation.plan.backup_ref)),
+    )
+
+
+# --- stop, pause, end ---------------------------------------------------------------------------------
+
+
+def _stop(stage: Stage, mesh: MeshPorts, rotation: Rotation, now: datetime) -> Outcome:
+    """Somebody asked to stop before the next step, and this is before the next step."""
+    if not rotation.changed_the_cluster:
+        ended = rotation.moved(
+            RotationState.CANCELLED, now=now, outcome="stopped before anything was written"
+        )
+        spoken = milestone(ended, Event.CANCELLED, at=now, note="Stopped before anything was written.")
+        stage.store.commit(telling(ended, Event.CANCELLED, at=now, milestone=spoken))
+        _release(mesh, rotation)
+        return Done()
+    return _pause(stage, rotation, reason="stopped on request", now=now, stragglers=())
+
+
+def _overdue(stage: Stage, run: Run, *, stragglers: tuple[Straggler, ...], note: str) -> Outcome:
+    """A deadline never fails a rotation that has changed something: a person is asked."""
+    reason = f"{run.step.title}: not done within {span(run.step.deadline)}. {note}".strip()
+    if not run.rotation.changed_the_cluster:
+        return _fail(stage, run.mesh, run.rotation, reason=reason, now=run.now)
+    return _pause(stage, run.rotation, reason=reason, now=run.now, stragglers=stragglers)
+
+
+def _halt(stage: Stage, mesh: MeshPorts, rotation: Rotation, *, reason: str, now: datetime) -> Outcome:
+    """What cannot pass by itself: over, if nothing was changed; otherwise a person decides."""
+    if rotation.changed_the_cluster:
+        return _pause(stage, rotation, reason=reason, now=now, stragglers=())
+    return _fail(stage, mesh, rotation, reason=reason, now=now)
+
+
+def _pause(
+    stage: Stage, rotation: Rotation, *, reason: str, now: datetime, stragglers: tuple[Straggler, ...]
+) -> Outcome:
+    paused = rotation.moved(RotationState.PAUSED, now=now, outcome=reason)
+    spoken = milestone(paused, Event.PAUSED, at=now, note=reason, stragglers=stragglers)
+    stage.store.commit(telling(paused, Event.PAUSED, at=now, milestone=spoken, detail=(("reason", reason),)))
+    return Done()
+
+
+def _fail(stage: Stage, mesh: MeshPorts, rotation: Rotation, *, reason: str, now: datetime) -> Outcome:
+    failed = rotation.moved(RotationState.FAILED, now=now, outcome=reason)
+    result = Result(
+        rotation_id=rotation.id, event=Event.FAILED, at=now, note=f"{reason} Nothing in the mesh was changed."
+    )
+    stage.store.commit(telling(failed, Event.FAILED, at=now, milestone=result, detail=(("reason", reason),)))
+    _release(mesh, rotation)
+    return Done()
+
+
+def _finish(stage: Stage, mesh: MeshPorts, rotation: Rotation, now: datetime) -> Outcome:
+    """Every step is proved, the verification among them."""
+    back = rotation.backwards
+    root = rotation.plan.old_root if back else rotation.plan.new_root
+    event = Event.ROLLED_BACK if back else Event.DONE
+    verified = rotation.walk[-1][1]
+    state = RotationState.ROLLED_BACK if back else RotationState.DONE
+    ended = rotation.moved(state, now=now, outcome=verified.note)
+    took = f" It took {span(now - rotation.started_at)}." if rotation.started_at else ""
+    note = (
+        f"All {verified.total:,} holders have the {'old' if back else 'new'} root {root.fingerprint[:16]}, "
+        f"valid until {root.not_after:%Y-%m-%d %H:%M:%S} UTC.{took}"
+    )
+    result = Result(rotation_id=rotation.id, event=event, at=now, note=note, tallies=verified.tallies)
+    stage.store.commit(telling(ended, event, at=now, milestone=result))
+    _release(mesh, rotation)
+    return Done()
+
+
+def _release(mesh: MeshPorts, rotation: Rotation) -> None:
+    """The lease lapses by itself; giving it back early is a courtesy, so a fault here changes nothing."""
+    try:
+        mesh.writer.release(rotation.id)
+    except ClusterError:
+        return

@@ -1,0 +1,260 @@
+"""The desk behind every door: takes what was typed or pressed, and sees to an answer.
+
+Whatever goes wrong, the person hears of it: a refusal and small talk as a reply for their eyes,
+everything that others should see as a message in the outbox.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from bot.core.approval import Act
+from bot.core.ids import MeshName, RotationId
+from bot.core.intent import Intent, Verb
+from bot.core.plan import Plan
+from bot.core.record import (
+    AuditEvent,
+    Caller,
+    Change,
+    Event,
+    HelpShown,
+    HistoryShown,
+    Message,
+    Noted,
+    Placement,
+    Refused,
+    ReportPosted,
+    RequestFailed,
+    StatusShown,
+)
+from bot.core.rotation import Person, Rotation, RotationState, propose
+from bot.errors import LostRace, RootkeeperError, StoreError
+from bot.flow import look
+from bot.flow.decide import Court, decide, refusal_of
+from bot.flow.look import Look
+from bot.flow.ports import MeshPorts, Replies, Scheduler
+from bot.flow.propose import Draft, draft_plan
+from bot.flow.tell import straggler_file, telling
+
+ReportBug = Callable[[BaseException], str]
+"""Logs a bug with its trace and gives the reference under which the log has it."""
+
+HISTORY_LENGTH = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontDesk:
+    """Implements the port Desk."""
+
+    court: Court
+    meshes: Mapping[MeshName, MeshPorts]
+    replies: Replies
+    scheduler: Scheduler
+    report_bug: ReportBug
+
+    def command(self, caller: Caller, intent: Intent) -> None:
+        """Somebody typed a command that was understood."""
+        self._guarded(caller, intent.verb, intent.mesh, lambda: self._obey(caller, intent))
+
+    def decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
+        """Somebody pressed a button or typed its command."""
+        self._guarded(caller, act, None, lambda: self._decide(caller, act, rotation_id, note=note))
+
+    # --- commands --------------------------------------------------------------------------------
+
+    def _obey(self, caller: Caller, intent: Intent) -> None:
+        match intent.verb:
+            case Verb.CHECK:
+                self._post_look(caller, look.check(self._mesh(intent).reader, self.court.clock))
+            case Verb.VERIFY:
+                self._post_look(caller, look.verify(self._mesh(intent).reader, self.court.clock))
+            case Verb.TRANSITION:
+                self._request(caller, intent)
+            case Verb.STATUS:
+                self.replies.reply(caller, self._status())
+            case Verb.HISTORY:
+                past = self.court.store.past_rotations(intent.mesh, limit=HISTORY_LENGTH)
+                self.replies.reply(caller, HistoryShown(mesh=intent.mesh, rotations=past))
+            case Verb.CANCEL:
+                self._cancel(caller, intent)
+            case Verb.HELP:
+                self.replies.reply(caller, HelpShown(meshes=tuple(self.meshes)))
+            case _:
+                assert_never(intent.verb)
+
+    def _mesh(self, intent: Intent) -> MeshPorts:
+        return self.meshes[intent.mesh]
+
+    def _post_look(self, caller: Caller, seen: Look) -> None:
+        now = self.court.clock.now()
+        subject = f"report/{self.court.keys.rotation_id()}"
+        person = Person(team=caller.team, user=caller.user, name=caller.name)
+        posted = Message(
+            subject=subject,
+            placement=Placement.NEW,
+            content=ReportPosted(report=seen.report, person=person),
+        )
+        name = f"{seen.report.mesh}-{seen.report.kind}"
+        audit = AuditEvent(
+            event=Event.CHECKED,
+            at=now,
+            mesh=seen.report.mesh,
+            person=person,
+            channel=caller.channel,
+            detail=(("kind", seen.report.kind), ("verdict", seen.report.verdict)),
+        )
+        messages = (posted, *straggler_file(subject, name, seen.report.stragglers, at=now))
+        self.court.store.commit(Change(messages=messages, audit=(audit,)))
+
+    def _status(self) -> StatusShown:
+        checks = {name: self.court.store.last_check(name) for name in self.meshes}
+        return StatusShown(
+            active=self.court.store.active_rotations(),
+            checks=tuple(record for record in checks.values() if record),
+            never_checked=tuple(name for name, record in checks.items() if record is None),
+        )
+
+    def _cancel(self, caller: Caller, intent: Intent) -> None:
+        active = [r for r in self.court.store.active_rotations() if r.mesh == intent.mesh]
+        if not active:
+            self.replies.reply(caller, Refused(sentence=f"No rotation of mesh {intent.mesh} is going on."))
+            return
+        self._decide(caller, Act.CANCEL, active[-1].id, note="")
+
+    # --- a request ---------------------------------------------------------------------------------
+
+    def _request(self, caller: Caller, intent: Intent) -> None:
+        person, refusal = refusal_of(self.court, caller, Act.REQUEST, rotation=None)
+        active = next((r for r in self.court.store.active_rotations() if r.mesh == intent.mesh), None)
+        if refusal:
+            self._audit_refusal(caller, intent.mesh, person.person, code=refusal.code)
+            self.replies.reply(caller, Refused(sentence=refusal.sentence))
+        elif active and active.state is not RotationState.PROPOSED:
+            standing = f"A rotation of mesh {intent.mesh} {active.standing}."
+            self.replies.reply(
+                caller, Refused(sentence=standing, hint="See its card, or `/istio-root status`.")
+            )
+        else:
+            lifetime = intent.lifetime or self.court.rules.root_lifetime
+            draft = draft_plan(self._mesh(intent), self.court.clock, self.court.keys, lifetime=lifetime)
+            self._propose(caller, intent, person.person, draft=draft, before=active)
+
+    def _audit_refusal(self, caller: Caller, mesh: MeshName, person: Person, *, code: str) -> None:
+        audit = AuditEvent(
+            event=Event.REFUSED,
+            at=self.court.clock.now(),
+            mesh=mesh,
+            person=person,
+            channel=caller.channel,
+            detail=(("act", Act.REQUEST), ("code", code)),
+        )
+        self.court.store.commit(Change(audit=(audit,)))
+
+    def _propose(
+        self, caller: Caller, intent: Intent, person: Person, *, draft: Draft, before: Rotation | None
+    ) -> None:
+        if draft.plan is None:
+            refused = RequestFailed(
+                what="transition",
+                mesh=intent.mesh,
+                person=person,
+                message=f"No rotation of mesh {intent.mesh}: its preflight found what forbids it. Nothing was written.",
+                findings=draft.obstacles,
+            )
+            self._post(refused)
+            return
+        change = self._proposal(caller, intent, person, plan=draft.plan, before=before)
+        self.court.store.commit(change)
+        self.replies.reply(
+            caller, Noted(sentence="The plan passed its preflight; its card asks for an approval.")
+        )
+
+    def _proposal(
+        self, caller: Caller, intent: Intent, person: Person, *, plan: Plan, before: Rotation | None
+    ) -> Change:
+        now = self.court.clock.now()
+        rotation = propose(
+            plan,
+            rotation_id=self.court.keys.rotation_id(),
+            requester=person,
+            reason=intent.reason,
+            now=now,
+            lifetime=self.court.rules.approval_lifetime,
+        )
+        new = telling(rotation, Event.PROPOSED, at=now, person=person, channel=caller.channel)
+        if before is None:
+            return new
+        ended = before.moved(RotationState.SUPERSEDED, now=now, outcome=f"{person.name} asked anew")
+        old = telling(ended, Event.SUPERSEDED, at=now, person=person)
+        return Change(
+            rotation=rotation,
+            supersedes=(ended,),
+            messages=(*old.messages, *new.messages),
+            audit=(*old.audit, *new.audit),
+        )
+
+    # --- decisions -----------------------------------------------------------------------------------
+
+    def _decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
+        mesh = self.meshes.get(self.court.store.rotation(rotation_id).mesh)
+        if mesh is None:
+            self.replies.reply(
+                caller, Refused(sentence="This rotation's mesh is not in the settings any more.")
+            )
+            return
+        decided = decide(self.court, mesh, caller, act, rotation_id=rotation_id, note=note)
+        if decided.refusal:
+            self.replies.reply(caller, Refused(sentence=decided.sentence))
+            return
+        self.replies.reply(caller, Noted(sentence=decided.sentence))
+        self.scheduler.advance_soon(rotation_id)
+
+    # --- faults ----------------------------------------------------------------------------------------
+
+    def _guarded(self, caller: Caller, what: str, mesh: MeshName | None, work: Callable[[], None]) -> None:
+        """Nothing that fails may fail in silence, and no bug may stop the desk."""
+        try:
+            work()
+        except LostRace as fault:
+            self.replies.reply(caller, Refused(sentence=fault.message, hint=fault.hint))
+        except RootkeeperError as fault:
+            self._apologise(caller, what, mesh, message=fault.message, hint=fault.hint)
+        except Exception as bug:  # noqa: BLE001 - the one place where a bug is told to a person
+            reference = self.report_bug(bug)
+            self._apologise(caller, what, mesh, message="A fault in Rootkeeper itself.", reference=reference)
+
+    def _apologise(
+        self,
+        caller: Caller,
+        what: str,
+        mesh: MeshName | None,
+        *,
+        message: str,
+        hint: str = "",
+        reference: str = "",
+    ) -> None:
+        """In the channel, where it stays; for their eyes only when even that cannot be recorded."""
+        failed = RequestFailed(
+            what=what,
+            mesh=mesh,
+            person=Person(team=caller.team, user=caller.user, name=caller.name),
+            message=message,
+            hint=hint,
+            reference=reference,
+        )
+        try:
+            self._post(failed)
+        except StoreError as fault:
+            self.replies.reply(caller, Refused(sentence=f"That did not work: {message}", hint=fault.message))
+
+    def _post(self, content: RequestFailed) -> None:
+        subject = f"report/{self.court.keys.rotation_id()}"
+        message = Message(subject=subject, placement=Placement.NEW, content=content)
+        audit = AuditEvent(
+            event=Event.REFUSED,
+            at=self.court.clock.now(),
+            mesh=content.mesh,
+            person=content.person,
+            detail=(("act", content.what), ("findings", ", ".join(f.check_id for f in content.findings))),
+        )
+        self.court.store.commit(Change(messages=(message,), audit=(audit,)))

@@ -1,0 +1,92 @@
+"""The scheduled check of one mesh: warns once a threshold, says a line a day, is loud when it could not run."""
+
+from datetime import datetime
+
+from bot.core.findings import Verdict
+from bot.core.ids import MeshName
+from bot.core.notices import Notice, due_notice, worth_warning
+from bot.core.record import (
+    AuditEvent,
+    Change,
+    CheckCouldNotRun,
+    CheckRecord,
+    DailyLine,
+    Event,
+    Message,
+    Placement,
+    Report,
+    Warned,
+    warning_subject,
+)
+from bot.errors import LostRace, RootkeeperError
+from bot.flow import look
+from bot.flow.ports import Clock, Keys, MeshPorts, Store
+
+
+def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys) -> None:
+    """Check one mesh as scheduled and commit what is to be told.
+
+    Raises:
+        StoreError: nothing could be recorded, so nothing is told.
+    """
+    try:
+        seen = look.check(mesh.reader, clock)
+    except RootkeeperError as fault:
+        store.commit(
+            _could_not_run(store, mesh.name, clock.now(), keys, message=fault.message, hint=fault.hint)
+        )
+        return
+    now = clock.now()
+    unread = next((f for f in seen.report.findings if f.check_id == "ca.present"), None)
+    if unread is not None and unread.verdict is Verdict.UNKNOWN:
+        store.commit(_could_not_run(store, mesh.name, now, keys, message=unread.summary, hint=unread.hint))
+        return
+    try:
+        store.commit(_outcome(store, seen, mesh.name, now))
+    except LostRace:
+        return  # another check of this mesh told it in the same moment
+
+
+def _could_not_run(
+    store: Store, mesh: MeshName, now: datetime, keys: Keys, *, message: str, hint: str
+) -> Change:
+    before = store.last_check(mesh)
+    last_success = before.last_success if before else None
+    loud = CheckCouldNotRun(mesh=mesh, at=now, message=message, hint=hint, last_success=last_success)
+    subject = f"check/{keys.rotation_id()}"
+    return Change(
+        check=CheckRecord(mesh=mesh, at=now, ok=False, summary=message, last_success=last_success),
+        messages=(Message(subject=subject, placement=Placement.NEW, content=loud),),
+        audit=(AuditEvent(event=Event.CHECK_FAILED, at=now, mesh=mesh, detail=(("fault", message),)),),
+    )
+
+
+def _outcome(store: Store, seen: look.Look, mesh: MeshName, now: datetime) -> Change:
+    report = seen.report
+    notice = None
+    if report.root is not None and report.remaining is not None and worth_warning(seen.snapshot):
+        memory = store.notices(mesh)
+        notice = due_notice(mesh, report.root, remaining=report.remaining, memory=memory, now=now)
+    return Change(
+        check=CheckRecord(
+            mesh=mesh,
+            at=now,
+            ok=True,
+            summary=report.headline,
+            remaining=report.remaining,
+            last_success=now,
+        ),
+        messages=_messages(report, notice),
+        given=notice.given if notice else (),
+        audit=(AuditEvent(event=Event.CHECKED, at=now, mesh=mesh, detail=(("verdict", report.verdict),)),),
+    )
+
+
+def _messages(report: Report, notice: Notice | None) -> tuple[Message, ...]:
+    if notice is None or report.root is None:
+        return ()
+    subject = warning_subject(report.mesh, report.root, notice.thread)
+    if notice.threshold is None:
+        return (Message(subject=subject, placement=Placement.REPLY, content=DailyLine(report=report)),)
+    content = Warned(threshold=notice.threshold, report=report)
+    return (Message(subject=subject, placement=Placement.NEW, content=content),)

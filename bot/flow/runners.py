@@ -1,0 +1,330 @@
+"""What each kind of step does: gate → act → proof, one Runner a kind.
+
+Every act is safe to repeat with the same record: restarts carry a mark made from the journal,
+writes are conditional on the state they expect. So a crash between any two lines is met by
+running the same line again.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.core.authority import Authority, recognise
+from bot.core.certificates import Certificate
+from bot.core.components import reissued_at
+from bot.core.findings import Verdict
+from bot.core.mesh import EVERYTHING, MeshSnapshot, ObjectRef, Part, Pod, SecretState, Workload
+from bot.core.plan import Step, StepKind
+from bot.core.progress import Proof, StepState, Straggler
+from bot.core.rotation import Rotation
+from bot.core.verification import (
+    HolderVerdict,
+    judge_proxies,
+    judge_secrets,
+    judge_webhooks,
+    stragglers,
+)
+from bot.core.wording import count
+from bot.errors import ClusterUnreachable, ObjectAbsent
+from bot.flow.look import verification
+from bot.flow.ports import MeshPorts
+
+CA_CERTIFICATE = "ca-cert.pem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One step of one rotation, about to be worked on."""
+
+    rotation: Rotation
+    step: Step
+    state: StepState
+    mesh: MeshPorts
+    now: datetime
+    patience: timedelta
+    """How long webhooks may take to be updated by themselves."""
+
+    @property
+    def target(self) -> Certificate:
+        """The root that should be everywhere after this walk."""
+        plan = self.rotation.plan
+        return (plan.old_root if self.rotation.backwards else plan.new_root).certificate
+
+    @property
+    def before(self) -> SecretState:
+        """The CA secret as it was planned upon."""
+        return self.rotation.plan.secret
+
+    @property
+    def after(self) -> SecretState:
+        """The CA secret with the new root in place."""
+        return self.before.with_value(CA_CERTIFICATE, self.rotation.plan.new_pem)
+
+    @property
+    def wanted(self) -> SecretState:
+        """The CA secret as this walk leaves it."""
+        return self.before if self.rotation.backwards else self.after
+
+    @property
+    def mark(self) -> str:
+        """The restart mark: the same for every try of this step, another for every other step."""
+        entered = self.state.entered_at or self.now
+        return entered.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acted:
+    """What an act came to: something to skip the step for, or nothing."""
+
+    skip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """How one kind of step is done. `gate` says why it must not begin; `nudge` helps a late proof along."""
+
+    gate: Callable[[Run], str | None]
+    act: Callable[[Run], Acted]
+    prove: Callable[[Run], Proof]
+    nudge: Callable[[Run], None] | None = None
+
+
+def _nothing(_run: Run) -> Acted:
+    return Acted()
+
+
+def _ca_state(run: Run) -> SecretState:
+    return _state_in(run.mesh.reader.read(frozenset({Part.AUTHORITY})), run)
+
+
+def _state_in(snapshot: MeshSnapshot, run: Run) -> SecretState:
+    """The CA secret's state; unread is worth another try, gone is not."""
+    if snapshot.ca_secret is not None:
+        return snapshot.ca_secret.state
+    ref = run.rotation.plan.secret_ref
+    for unread in snapshot.unread_in(Part.AUTHORITY):
+        if ref.name in unread.what:
+            raise ClusterUnreachable(f"{unread.what} could not be read: {unread.reason}")
+    raise ObjectAbsent(
+        f"{ref} has vanished",
+        hint="Do not restart Citadel: it would make a new CA. Restore the secret from "
+        f"{run.rotation.plan.backup_ref} first.",
+    )
+
+
+def ca_intact(run: Run) -> str | None:
+    """Why the CA secret is not as this walk left it; None when it is."""
+    return _why_not(_ca_state(run), run.wanted)
+
+
+def _why_not(live: SecretState, *allowed: SecretState) -> str | None:
+    if any(live.same_data(state) for state in allowed):
+        return None
+    return "the CA secret was changed by somebody else meanwhile"
+
+
+# --- back up ---------------------------------------------------------------------------------------
+
+
+def _untouched(run: Run) -> str | None:
+    return _why_not(_ca_state(run), run.before)
+
+
+def _back_up(run: Run) -> Acted:
+    run.mesh.writer.back_up(run.rotation.id, expected=run.before)
+    return Acted()
+
+
+def _backed_up(run: Run) -> Proof:
+    """`back_up` is conditional and reads back; asking it again compares and writes nothing."""
+    copy = run.mesh.writer.back_up(run.rotation.id, expected=run.before)
+    same = copy.digests == run.before.digests
+    note = f"{count(len(copy.digests), 'value')} copied byte for byte into {run.step.target}"
+    return Proof(complete=same, note=note if same else "the copy differs from the CA secret")
+
+
+# --- write the root --------------------------------------------------------------------------------
+
+
+def _writable(run: Run) -> str | None:
+    """Either side of the write will do: after a crash it may have happened."""
+    return _why_not(_ca_state(run), run.before, run.after)
+
+
+def _write_root(run: Run) -> Acted:
+    """The live secret is looked at first; then a rehearsal; then the write."""
+    live = _ca_state(run)
+    if live.same_data(run.wanted):
+        return Acted()
+    expected = run.after if run.rotation.backwards else run.before
+    pem = run.rotation.plan.new_pem
+    if run.rotation.backwards:
+        pem = run.mesh.writer.backed_up_root(run.rotation.id)
+    for rehearse in (True, False):
+        run.mesh.writer.replace_root(pem, expected=expected, rotation_id=run.rotation.id, rehearse=rehearse)
+    return Acted()
+
+
+def _written(run: Run) -> Proof:
+    live = _ca_state(run)
+    note = f"{run.step.target} now holds the root {run.target.fingerprint[:16]}"
+    return Proof(complete=live.same_data(run.wanted), note=note)
+
+
+# --- restarts ------------------------------------------------------------------------------------
+
+
+def _reload(run: Run) -> Acted:
+    run.mesh.writer.restart(_needed(run.step.target), mark=run.mark)
+    return Acted()
+
+
+def _restart_if_behind(run: Run) -> Acted:
+    """Only what still holds the other root is restarted; what is gone needs nothing."""
+    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.SECRETS}))
+    workload = _workload(snapshot, run.step.target)
+    if workload is None:
+        return Acted(skip="it no longer exists")
+    if workload.restarted_at != run.mark and not _behind(run, workload, snapshot):
+        return Acted(skip="every pod of it started after its certificate was re-issued")
+    return _reload(run)
+
+
+def _behind(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
+    reissued = _secrets_ended(run)
+    pods = [p for p in snapshot.control_plane_pods if _belongs(p, workload) and not p.deleting]
+    return any(_started_before(pod, reissued_at(pod, snapshot) or reissued) for pod in pods) or not pods
+
+
+def _secrets_ended(run: Run) -> datetime | None:
+    return next((s.ended_at for step, s in run.rotation.walk if step.kind is StepKind.AWAIT_SECRETS), None)
+
+
+def _belongs(pod: Pod, workload: Workload) -> bool:
+    owner = f"{workload.ref.kind} {workload.ref.name}"
+    return pod.workload == owner and pod.ref.namespace == workload.ref.namespace
+
+
+def _started_before(pod: Pod, moment: datetime | None) -> bool:
+    return pod.started_at is None or moment is None or pod.started_at < moment
+
+
+def _rolled_over(run: Run) -> Proof:
+    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY}))
+    workload = _workload(snapshot, run.step.target)
+    if workload is None:
+        return Proof(complete=False, note=f"{run.step.target} cannot be read")
+    complete = workload.settled and workload.restarted_at == run.mark
+    fresh = min(workload.updated, workload.ready)
+    behind = Straggler(
+        what=str(workload.ref),
+        reason=workload.trouble or f"{workload.ready} of {workload.desired} ready, {workload.total} in all",
+        cure=f"`kubectl -n {workload.ref.namespace} describe pod` shows why a pod is not ready",
+    )
+    return Proof(
+        complete=complete,
+        done=fresh,
+        total=workload.desired,
+        stragglers=() if complete else (behind,),
+        note=f"{count(workload.desired, 'replica')} new and ready",
+    )
+
+
+def _workload(snapshot: MeshSnapshot, ref: ObjectRef | None) -> Workload | None:
+    return next((w for w in snapshot.workloads if w.ref == ref), None)
+
+
+def _needed(ref: ObjectRef | None) -> ObjectRef:
+    if ref is None:
+        raise ObjectAbsent("the plan's step names nothing to restart")
+    return ref
+
+
+# --- waiting for the root to spread ----------------------------------------------------------------
+
+
+def _proof_of(verdicts: Iterable[HolderVerdict], snapshot: MeshSnapshot, run: Run, *, noun: str) -> Proof:
+    """Complete when something was observed, nothing is behind and nothing is unknown."""
+    counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
+    fine = sum(1 for v in counted if v.verdict is Verdict.OK)
+    behind = stragglers(counted)
+    stolen = _why_not(_state_in(snapshot, run), run.wanted)
+    if stolen:
+        behind = (Straggler(what=str(run.rotation.plan.secret_ref), reason=stolen), *behind)
+    return Proof(
+        complete=bool(counted) and not behind,
+        done=fine,
+        total=len(counted),
+        stragglers=behind,
+        note=f"{fine:,} of {count(len(counted), noun)} carry the root",
+    )
+
+
+def _secrets(run: Run) -> Proof:
+    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.SECRETS}))
+    return _proof_of(judge_secrets(snapshot, run.target), snapshot, run, noun="workload secret")
+
+
+def _webhooks(run: Run) -> Proof:
+    """A mesh without webhooks has nothing to wait for."""
+    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.WEBHOOKS}))
+    verdicts = judge_webhooks(snapshot, run.target)
+    if not verdicts:
+        return Proof(complete=True, note="this mesh has no admission webhook")
+    proof = _proof_of(verdicts, snapshot, run, noun="webhook")
+    return proof if proof.total else Proof(complete=True, note="every webhook is filled by cert-manager")
+
+
+def _restart_behind_webhooks(run: Run) -> None:
+    """A component patches its webhook when it starts; the mark makes this happen once."""
+    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.WEBHOOKS}))
+    behind = {v.what for v in judge_webhooks(snapshot, run.target) if v.verdict is Verdict.NOT_OK}
+    services = {w.service for w in snapshot.webhooks if f"{w.ref} ({w.entry})" in behind}
+    for workload in snapshot.workloads:
+        if f"{workload.ref.namespace}/{workload.ref.name}" in services:
+            run.mesh.writer.restart(workload.ref, mark=run.mark)
+
+
+def _proxies(run: Run) -> Proof:
+    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.PROXIES}))
+    return _proof_of(judge_proxies(snapshot, run.target), snapshot, run, noun="proxy")
+
+
+# --- verify ------------------------------------------------------------------------------------------
+
+
+def _verify(run: Run) -> Proof:
+    snapshot = run.mesh.reader.read(EVERYTHING - {Part.POLICY})
+    authority: Authority = recognise(snapshot)
+    report = verification(snapshot, authority, expected=run.target, started=run.now, now=snapshot.taken_at)
+    judged = sum(t.total - t.skipped for t in report.tallies)
+    failed = tuple(
+        Straggler(what=f.check_id, reason=f.summary, cure=f.hint, verdict=f.verdict)
+        for f in report.findings
+        if f.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN) and f.check_id.startswith("ca.")
+    )
+    return Proof(
+        complete=report.verdict is Verdict.OK,
+        done=sum(t.ok for t in report.tallies),
+        total=judged,
+        stragglers=(*failed, *report.stragglers),
+        tallies=report.tallies,
+        note="; ".join(
+            f"{t.kind}: {t.ok} ok, {t.not_ok} not ok, {t.unknown} unknown, {t.skipped} skipped, of {t.total}"
+            for t in report.tallies
+        ),
+    )
+
+
+RUNNERS: dict[StepKind, Runner] = {
+    StepKind.BACK_UP: Runner(gate=_untouched, act=_back_up, prove=_backed_up),
+    StepKind.WRITE_ROOT: Runner(gate=_writable, act=_write_root, prove=_written),
+    StepKind.RELOAD_CA: Runner(gate=ca_intact, act=_reload, prove=_rolled_over),
+    StepKind.AWAIT_SECRETS: Runner(gate=ca_intact, act=_nothing, prove=_secrets),
+    StepKind.AWAIT_WEBHOOKS: Runner(
+        gate=ca_intact, act=_nothing, prove=_webhooks, nudge=_restart_behind_webhooks
+    ),
+    StepKind.RESTART: Runner(gate=ca_intact, act=_restart_if_behind, prove=_rolled_over),
+    StepKind.AWAIT_PROXIES: Runner(gate=ca_intact, act=_nothing, prove=_proxies),
+    StepKind.VERIFY: Runner(gate=ca_intact, act=_nothing, prove=_verify),
+}

@@ -1,0 +1,103 @@
+"""Changes of a rotation together with what they make people and auditors hear.
+
+Every change goes through `telling`, so that a state can never change in silence.
+"""
+
+from datetime import datetime
+
+from bot.core.progress import Straggler
+from bot.core.record import (
+    AuditEvent,
+    Card,
+    Change,
+    Event,
+    Message,
+    Milestone,
+    Placement,
+    Result,
+    StragglerFile,
+    rotation_subject,
+)
+from bot.core.rotation import Person, Rotation
+
+MAX_SHOWN = 10
+"""More stragglers than this go into a file."""
+
+RESULTS = (Event.DONE, Event.FAILED, Event.ROLLED_BACK)
+"""How a rotation ends: told to the whole channel."""
+
+
+def telling(
+    rotation: Rotation,
+    event: Event,
+    *,
+    at: datetime,
+    milestone: Milestone | Result | None = None,
+    person: Person | None = None,
+    channel: str = "",
+    detail: tuple[tuple[str, str], ...] = (),
+) -> Change:
+    """A change to `rotation` with its audit row, its redrawn card and, if given, its milestone."""
+    audit = AuditEvent(
+        event=event,
+        at=at,
+        mesh=rotation.mesh,
+        rotation_id=rotation.id,
+        digest=rotation.digest,
+        person=person,
+        channel=channel,
+        detail=tuple((name, value[:500]) for name, value in detail),
+    )
+    messages = (redraw(rotation), *(_spoken(rotation, milestone) if milestone else ()))
+    return Change(rotation=rotation, messages=messages, audit=(audit,))
+
+
+def redraw(rotation: Rotation) -> Message:
+    """The rotation's card, drawn anew from the record when it is delivered."""
+    return Message(
+        subject=rotation_subject(rotation.id),
+        placement=Placement.ANCHOR,
+        content=Card(rotation_id=rotation.id),
+    )
+
+
+def _spoken(rotation: Rotation, spoken: Milestone | Result) -> tuple[Message, ...]:
+    subject = rotation_subject(rotation.id)
+    placement = Placement.BROADCAST if isinstance(spoken, Result) else Placement.REPLY
+    told = Message(subject=subject, placement=placement, content=spoken)
+    return (
+        told,
+        *straggler_file(subject, f"{rotation.mesh}-{rotation.id[:8]}", spoken.stragglers, at=spoken.at),
+    )
+
+
+def straggler_file(
+    subject: str, name: str, stragglers: tuple[Straggler, ...], *, at: datetime
+) -> tuple[Message, ...]:
+    """A file for the subject's thread when there are more stragglers than a message shows."""
+    if len(stragglers) <= MAX_SHOWN:
+        return ()
+    content = StragglerFile(name=f"stragglers-{name}-{at:%Y%m%d-%H%M%S}.txt", stragglers=stragglers)
+    return (Message(subject=subject, placement=Placement.REPLY, content=content),)
+
+
+def milestone(
+    rotation: Rotation,
+    event: Event,
+    *,
+    at: datetime,
+    person: Person | None = None,
+    note: str = "",
+    facts: tuple[tuple[str, str], ...] = (),
+    stragglers: tuple[Straggler, ...] = (),
+) -> Milestone:
+    """A milestone of a rotation as a whole."""
+    return Milestone(
+        rotation_id=rotation.id,
+        event=event,
+        at=at,
+        person=person,
+        note=note,
+        facts=facts,
+        stragglers=stragglers,
+    )

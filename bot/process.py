@@ -1,0 +1,238 @@
+"""The life of `rootkeeper run`: take the lease, pick up what was left, listen, and stop in good order.
+
+The record comes first and Slack last: a rotation that was under way goes on whether or not Slack
+answers.
+"""
+
+import socket
+import threading
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot import bootstrap
+from bot.bootstrap import Meshes, Record, Voice
+from bot.core.ids import MeshName
+from bot.edges.health import HealthServer
+from bot.edges.metrics import Metrics
+from bot.edges.scheduler import BotScheduler, missed
+from bot.edges.slack.app import identify
+from bot.edges.system import SystemClock, SystemKeys
+from bot.errors import NotLeader, SlackError, StoreError
+from bot.flow.recover import redraw_active, sweep
+from bot.flow.remind import remind
+from bot.settings import Settings
+
+LEASE_LASTS = timedelta(seconds=15)
+"""How long another process must wait for a dead one."""
+LEASE_RENEWED = timedelta(seconds=5)
+SWEEP = timedelta(seconds=30)
+STOPPING = timedelta(seconds=20)
+"""Shorter than Kubernetes' grace period of 30 s."""
+HANGS_AFTER = timedelta(minutes=1)
+DEAF_AFTER = timedelta(minutes=5)
+SLACK_RETRY = timedelta(seconds=5)
+
+_log = structlog.get_logger(__name__)
+
+
+class BotProcess:
+    """One running bot. `run` returns when `stop` was called, or raises why it cannot go on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._slack = settings.require_slack()
+        self._clock = SystemClock()
+        self._keys = SystemKeys()
+        self._holder = socket.gethostname()
+        self._epoch = 0
+        self._stopping = threading.Event()
+        self._lost: NotLeader | None = None
+        self._voice: Voice | None = None
+        self._metrics = Metrics()
+        self._renewed_at: datetime | None = None
+        self.record: Record = bootstrap.open_record(
+            settings,
+            self._clock,
+            metrics=self._metrics,
+            epoch=lambda: self._epoch,
+            on_commit=self._wake_poster,
+        )
+        self.meshes: Meshes = bootstrap.connect_meshes(settings, self._clock, metrics=self._metrics)
+        stage = bootstrap.build_stage(settings, self.record, self.meshes, clock=self._clock, keys=self._keys)
+        self.scheduler: BotScheduler = bootstrap.build_scheduler(stage)
+        self._metrics.watch(self.record.store, self.record.outbox, self._clock)
+        self.health: HealthServer = bootstrap.build_health(
+            settings,
+            self._metrics,
+            live={"scheduler": self._scheduler_fault, "slack": self._deaf_fault},
+            ready={"lease": self._lease_fault, "slack": self._slack_fault},
+        )
+
+    def stop(self) -> None:
+        """End soon; safe in a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until told to stop.
+
+        Raises:
+            NotLeader: another process took the lease.
+            SlackError: Slack does not take the tokens, and no rotation is waiting for this process.
+            StoreError: the database cannot be used.
+        """
+        self.health.start()
+        try:
+            if self._take_lease():
+                self._pick_up()
+                self._listen()
+                self._stopping.wait()
+        finally:
+            self._close()
+        if self._lost:
+            raise self._lost
+
+    # --- the lease -------------------------------------------------------------------------------
+
+    def _take_lease(self) -> bool:
+        """Wait for it; False when told to stop meanwhile."""
+        while not self._stopping.is_set():
+            epoch = self.record.lease.acquire(self._holder, now=self._clock.now(), duration=LEASE_LASTS)
+            if epoch is not None:
+                self._epoch = epoch
+                self._renewed_at = self._clock.now()
+                _log.info("lease taken", holder=self._holder, epoch=epoch)
+                return True
+            _log.info("lease held by another process", holder=self._holder)
+            self._stopping.wait(1)
+        return False
+
+    def _renew_lease(self) -> None:
+        now = self._clock.now()
+        if not self.record.lease.renew(self._holder, epoch=self._epoch, now=now, duration=LEASE_LASTS):
+            self._lost = NotLeader("another process took the lease; this one stops")
+            self.stop()
+        self._renewed_at = now
+
+    # --- work --------------------------------------------------------------------------------------
+
+    def _pick_up(self) -> None:
+        redraw_active(self.record.store)
+        self.scheduler.every("lease", LEASE_RENEWED, self._renew_lease)
+        self.scheduler.every("sweep", SWEEP, self._sweep)
+        for name in self.meshes:
+            self._schedule_check(name)
+        self.scheduler.start()
+
+    def _sweep(self) -> None:
+        sweep(self.record.store, self._clock, self.scheduler)
+
+    def _schedule_check(self, name: MeshName) -> None:
+        """By the calendar, and at once when one was slept over."""
+
+        def check() -> None:
+            remind(self.record.store, self.meshes[name], self._clock, self._keys)
+
+        cron, zone = self._settings.check_schedule, self._settings.time_zone
+        self.scheduler.every_day(f"check {name}", cron, zone, check)
+        if missed(cron, zone, last=self._last_check(name), now=self._clock.now()):
+            _log.info("missed check made up", mesh=name)
+            self.scheduler.soon(check)
+
+    def _last_check(self, name: MeshName) -> datetime | None:
+        record = self.record.store.last_check(name)
+        return record.at if record else None
+
+    # --- Slack ---------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._voice = self._connected()
+            except SlackError as fault:
+                if fault.retry_after is None and not self.record.store.active_rotations():
+                    raise
+                _log.warning("slack not connected", reason=fault.message, hint=fault.hint)
+                self._stopping.wait((fault.retry_after or SLACK_RETRY).total_seconds())
+            else:
+                self._voice.poster.start()
+                _log.info("ready", meshes=list(self.meshes), channel=self._slack.channel)
+                return
+
+    def _connected(self) -> Voice:
+        client = bootstrap.slack_client(self._slack)
+        identity = identify(client)
+        desk = bootstrap.build_desk(
+            self._settings,
+            self._slack,
+            client=client,
+            home_team=identity.team,
+            record=self.record,
+            meshes=self.meshes,
+            scheduler=self.scheduler,
+        )
+        voice = bootstrap.build_voice(
+            self._settings,
+            self._slack,
+            client=client,
+            desk=desk,
+            record=self.record,
+            scheduler=self.scheduler,
+        )
+        voice.edge.connect()
+        return voice
+
+    def _wake_poster(self) -> None:
+        if self._voice:
+            self._voice.poster.wake()
+
+    # --- health ------------------------------------------------------------------------------------
+
+    def _scheduler_fault(self) -> str:
+        silent = self.scheduler.silent_for
+        waiting = self._epoch == 0
+        return (
+            ""
+            if waiting or silent < HANGS_AFTER
+            else f"the scheduler is silent for {silent.total_seconds():.0f} s"
+        )
+
+    def _deaf_fault(self) -> str:
+        """A socket that was open once and has been deaf for minutes: a restart helps."""
+        age = self._voice.edge.pong_age() if self._voice else None
+        return (
+            ""
+            if age is None or age < DEAF_AFTER
+            else f"Slack has not answered for {age.total_seconds():.0f} s"
+        )
+
+    def _slack_fault(self) -> str:
+        if self._voice is None or not self._voice.edge.is_ready():
+            return "the socket to Slack is not open"
+        return self._voice.poster.trouble
+
+    def _lease_fault(self) -> str:
+        """Renewing writes, so this also says whether the database takes writes."""
+        fresh = self._renewed_at is not None and self._clock.now() - self._renewed_at < LEASE_LASTS
+        return "" if fresh else "the lease is not held, or the database takes no writes"
+
+    # --- the end ---------------------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        """Hear nothing new, let the step under way end, tell what there is to tell, give the lease back."""
+        self.health.stop()
+        if self._voice:
+            self._voice.edge.close()
+        in_time = self.scheduler.stop(STOPPING)
+        if self._voice:
+            self._voice.poster.stop()
+        if self._epoch and in_time:
+            self._give_lease_back()
+        self.record.engine.dispose()
+        _log.info("stopped", in_time=in_time)
+
+    def _give_lease_back(self) -> None:
+        try:
+            self.record.lease.release(self._holder, epoch=self._epoch)
+        except StoreError as fault:
+            _log.warning("lease not given back", reason=fault.message)

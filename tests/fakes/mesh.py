@@ -1,0 +1,172 @@
+"""The pieces of the mesh in memory, and the snapshot's values made of them."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot.core.certificates import describe_key, read_bundle
+from bot.core.mesh import (
+    CaSecret,
+    Container,
+    LoadedCertificate,
+    ObjectRef,
+    Pod,
+    Proxy,
+    SecretState,
+    Workload,
+    WorkloadSecret,
+)
+
+SYSTEM = "istio-system"
+ROOT_KEY, PRIVATE_KEY = "ca-cert.pem", "ca-key.pem"
+VERSION = "1.4.10"
+CITADEL = "citadel"
+
+
+@dataclass(slots=True)
+class Plane:
+    """A Deployment of the control plane."""
+
+    component: str
+    started_at: datetime
+    root: bytes
+    """What it read at its start."""
+    restarted_at: str = ""
+    rolling: bool = False
+    trouble: str = ""
+    starts: int = 0
+
+    @property
+    def ref(self) -> ObjectRef:
+        return ObjectRef(kind="Deployment", namespace=SYSTEM, name=f"istio-{self.component}")
+
+    def workload(self) -> Workload:
+        return Workload(
+            ref=self.ref,
+            uid=f"uid-{self.ref.name}",
+            labels=(("app", self.component), ("istio", self.component)),
+            containers=(self._container,),
+            desired=1,
+            updated=0 if self.rolling else 1,
+            ready=1,
+            total=1,
+            observed=True,
+            restarted_at=self.restarted_at,
+            trouble=self.trouble,
+        )
+
+    @property
+    def _container(self) -> Container:
+        arguments = ("--self-signed-ca=true",) if self.component == CITADEL else ()
+        image = f"docker.io/istio/{self.component.replace('-', '_')}:{VERSION}"
+        return Container(name=self.component, image=image, arguments=arguments)
+
+    def pod(self) -> Pod:
+        return Pod(
+            ref=ObjectRef(kind="Pod", namespace=SYSTEM, name=f"{self.ref.name}-{self.starts}"),
+            uid=f"uid-{self.ref.name}-{self.starts}",
+            workload=f"Deployment {self.ref.name}",
+            labels=(("app", self.component), ("istio", self.component)),
+            service_account=f"{self.ref.name}-service-account",
+            phase="Running",
+            ready=True,
+            started_at=self.started_at,
+            containers=(self._container,),
+        )
+
+
+@dataclass(slots=True)
+class Member:
+    """A service account: its secret, and what its pod's proxy has loaded of it."""
+
+    namespace: str
+    account: str
+    root: bytes
+    leaf: bytes
+    loaded_root: bytes
+    loaded_leaf: bytes
+    version: str = VERSION
+    fault: str = ""
+    stuck: bool = False
+    """Its proxy never loads anything new."""
+
+    @property
+    def identity(self) -> str:
+        return f"ns/{self.namespace}/sa/{self.account}"
+
+    def secret(self) -> WorkloadSecret:
+        return WorkloadSecret(
+            ref=ObjectRef(kind="Secret", namespace=self.namespace, name=f"istio.{self.account}"),
+            service_account=self.account,
+            root=read_bundle(self.root),
+            leaf=read_bundle(self.leaf).first,
+        )
+
+    def proxy(self, *, started_at: datetime) -> Proxy:
+        image = f"docker.io/istio/proxyv2:{self.version}"
+        pod = Pod(
+            ref=ObjectRef(kind="Pod", namespace=self.namespace, name=f"{self.account}-0"),
+            uid=f"uid-{self.namespace}-{self.account}",
+            workload=f"Deployment {self.account}",
+            labels=(("app", self.account),),
+            service_account=self.account,
+            phase="Running",
+            ready=True,
+            started_at=started_at,
+            containers=(Container(name="istio-proxy", image=image),),
+            secret_volumes=(f"istio.{self.account}",),
+        )
+        if self.fault:
+            return Proxy(pod=pod, version=self.version, fault=self.fault)
+        return Proxy(
+            pod=pod,
+            version=self.version,
+            roots=_loaded(self.loaded_root),
+            leaves=_loaded(self.loaded_leaf),
+        )
+
+
+def _loaded(pem: bytes) -> tuple[LoadedCertificate, ...]:
+    first = read_bundle(pem).first
+    if first is None:
+        return ()
+    return (LoadedCertificate(serial=first.serial, not_before=first.not_before, not_after=first.not_after),)
+
+
+@dataclass(slots=True)
+class Secret:
+    """A secret's data and what is conditional on."""
+
+    uid: str
+    data: dict[str, bytes]
+    version: int = 1
+    immutable: bool = False
+    annotations: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    owners: tuple[str, ...] = ()
+    managers: tuple[str, ...] = ("istio_ca",)
+
+    @property
+    def state(self) -> SecretState:
+        digests = ((key, hashlib.sha256(value).hexdigest()) for key, value in self.data.items())
+        return SecretState(uid=self.uid, resource_version=str(self.version), digests=tuple(sorted(digests)))
+
+    def write(self, changes: dict[str, bytes], *, manager: str) -> None:
+        """Change data: a new version, and the manager is the last one that wrote it."""
+        self.data.update(changes)
+        self.version += 1
+        self.managers = (*(m for m in self.managers if m != manager), manager)
+
+    def ca_secret(self) -> CaSecret:
+        return CaSecret(
+            ref=ObjectRef(kind="Secret", namespace=SYSTEM, name="istio-ca-secret"),
+            type="istio.io/ca-root",
+            state=self.state,
+            immutable=self.immutable,
+            root=read_bundle(self.data.get(ROOT_KEY, b"")),
+            key=describe_key(self.data.get(PRIVATE_KEY, b"")),
+            labels=tuple(sorted(self.labels.items())),
+            annotations=tuple(sorted(self.annotations.items())),
+            owners=self.owners,
+            managers=self.managers,
+        )

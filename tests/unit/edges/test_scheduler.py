@@ -1,0 +1,404 @@
+"""The scheduler: one step at a time for each rotation, and a calendar that means what cron means."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bot.core.ids import RotationId
+from bot.core.progress import Done, Outcome, Wait
+from bot.edges.scheduler import FIRST_RETRY, LONGEST_RETRY, AdvanceLoop, BotScheduler, missed
+from bot.errors import ClusterUnreachable, LostRace, NotLeader, RecordAbsent, StoreError
+from bot.flow.ports import Scheduler
+
+ONE = RotationId("1" * 32)
+TWO = RotationId("2" * 32)
+LONG = 10.0
+"""Seconds until a test that waits for something gives up."""
+
+
+class Bench:
+    """An AdvanceLoop whose workers and timers are moved by hand."""
+
+    def __init__(self, *script: Outcome | Exception) -> None:
+        self.script = list(script)
+        self.advanced: list[RotationId] = []
+        self.queue: list[Callable[[], None]] = []
+        self.timers: list[tuple[timedelta, RotationId]] = []
+        self.bugs: list[BaseException] = []
+        self.while_running: Callable[[], None] = lambda: None
+        self.loop = AdvanceLoop(
+            self.advance,
+            run=self.queue.append,
+            later=lambda after, rotation_id: self.timers.append((after, rotation_id)),
+            report_bug=self.report,
+        )
+
+    def advance(self, rotation_id: RotationId) -> Outcome:
+        self.advanced.append(rotation_id)
+        self.while_running()
+        result = self.script.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def report(self, _doing: str, error: BaseException) -> str:
+        self.bugs.append(error)
+        return "0badc0de"
+
+    def work(self) -> None:
+        while self.queue:
+            self.queue.pop(0)()
+
+    def delays_over(self, rounds: int) -> list[timedelta]:
+        """Come back whenever the timer says, so many times."""
+        self.loop.soon(ONE)
+        for _ in range(rounds):
+            self.work()
+            self.loop.soon(self.timers[-1][1])
+        return [after for after, _ in self.timers]
+
+
+def test_a_step_that_waits_is_come_back_to_after_that_long() -> None:
+    bench = Bench(Wait(after=timedelta(seconds=5)))
+
+    bench.loop.soon(ONE)
+    bench.work()
+
+    assert bench.timers == [(timedelta(seconds=5), ONE)]
+
+
+def test_a_rotation_that_is_done_is_not_come_back_to() -> None:
+    bench = Bench(Done())
+
+    bench.loop.soon(ONE)
+    bench.work()
+
+    assert (bench.timers, bench.queue) == ([], [])
+
+
+def test_calls_before_a_worker_is_free_are_one_run() -> None:
+    bench = Bench(Done())
+
+    for _ in range(3):
+        bench.loop.soon(ONE)
+    bench.work()
+
+    assert bench.advanced == [ONE]
+
+
+def test_calls_while_it_runs_are_one_more_run_afterwards_instead_of_the_wait() -> None:
+    bench = Bench(Wait(after=timedelta(hours=1)), Done())
+    bench.while_running = CallDuringFirst(bench)
+
+    bench.loop.soon(ONE)
+    bench.work()
+
+    assert bench.advanced == [ONE, ONE]
+    assert bench.timers == []
+
+
+class CallDuringFirst:
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+
+    def __call__(self) -> None:
+        if len(self.bench.advanced) == 1:
+            self.bench.loop.soon(ONE)
+            self.bench.loop.soon(ONE)
+            assert self.bench.queue == [], "it would run beside itself"
+
+
+def test_two_rotations_do_not_wait_for_each_other() -> None:
+    bench = Bench(Done(), Done())
+
+    bench.loop.soon(ONE)
+    bench.loop.soon(TWO)
+
+    assert len(bench.queue) == 2
+
+
+def test_a_lost_race_is_run_again_at_once_but_not_for_ever() -> None:
+    bench = Bench(*[LostRace("moved on")] * 6)
+
+    delays = bench.delays_over(6)
+
+    assert delays[:3] == [timedelta(0)] * 3
+    assert all(delay > timedelta(0) for delay in delays[3:])
+    assert bench.bugs == []
+
+
+def test_without_the_lease_a_rotation_is_left_alone() -> None:
+    bench = Bench(NotLeader("another holds the epoch"), Done())
+
+    bench.loop.soon(ONE)
+    bench.work()
+
+    assert (bench.timers, bench.bugs) == ([], [])
+    bench.loop.soon(ONE)
+    bench.work()
+    assert bench.advanced == [ONE, ONE], "when the lease is back it goes on"
+
+
+def test_a_rotation_that_is_not_in_the_record_is_left_alone() -> None:
+    bench = Bench(RecordAbsent("no such rotation"))
+
+    bench.loop.soon(ONE)
+    bench.work()
+
+    assert bench.timers == []
+
+
+def test_an_expected_fault_is_tried_again_more_and_more_slowly() -> None:
+    bench = Bench(*[StoreError("disk full")] * 9)
+
+    delays = bench.delays_over(9)
+
+    assert delays[:4] == [FIRST_RETRY * factor for factor in (1, 2, 4, 8)]
+    assert delays[-1] == LONGEST_RETRY
+    assert bench.bugs == []
+
+
+def test_a_fault_that_says_when_is_tried_again_then() -> None:
+    bench = Bench(ClusterUnreachable("no answer", retry_after=timedelta(seconds=17)))
+
+    bench.loop.soon(ONE)
+    bench.work()
+
+    assert bench.timers == [(timedelta(seconds=17), ONE)]
+
+
+def test_a_bug_is_reported_and_the_rotation_tried_again() -> None:
+    bench = Bench(ZeroDivisionError(), ZeroDivisionError())
+
+    delays = bench.delays_over(2)
+
+    assert delays == [FIRST_RETRY, FIRST_RETRY * 2]
+    assert [type(bug) for bug in bench.bugs] == [ZeroDivisionError] * 2
+
+
+def test_after_a_success_back_off_begins_anew() -> None:
+    fault, wait = StoreError("disk full"), Wait(after=timedelta(seconds=5))
+    bench = Bench(fault, fault, wait, fault)
+
+    delays = bench.delays_over(4)
+
+    assert delays == [FIRST_RETRY, FIRST_RETRY * 2, wait.after, FIRST_RETRY]
+
+
+# --- on real threads ------------------------------------------------------------------------------
+
+
+class Threads:
+    """A BotScheduler with an `advance` that a test can hold."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.go_on = threading.Event()
+        self.runs = threading.Semaphore(0)
+        self.inside = 0
+        self.most_inside = 0
+        self.outcomes: list[Outcome] = []
+        self.bugs: list[BaseException] = []
+        self.bug_met = threading.Event()
+        self.scheduler = BotScheduler(self.advance, report_bug=self.report)
+
+    def advance(self, _rotation_id: RotationId) -> Outcome:
+        self.inside += 1
+        self.most_inside = max(self.most_inside, self.inside)
+        self.entered.set()
+        assert self.go_on.wait(LONG)
+        self.inside -= 1
+        self.runs.release()
+        return self.outcomes.pop(0) if self.outcomes else Done()
+
+    def report(self, _doing: str, error: BaseException) -> str:
+        self.bugs.append(error)
+        self.bug_met.set()
+        return "0badc0de"
+
+
+@pytest.fixture
+def threads() -> Iterator[Threads]:
+    threads = Threads()
+    yield threads
+    threads.go_on.set()
+    assert threads.scheduler.stop(timedelta(seconds=LONG))
+
+
+def test_it_is_the_scheduler_port(threads: Threads) -> None:
+    port: Scheduler = threads.scheduler
+    ran = threading.Event()
+
+    port.soon(ran.set)
+
+    assert ran.wait(LONG)
+
+
+def test_a_rotation_called_while_it_runs_runs_once_more_and_never_beside_itself(threads: Threads) -> None:
+    threads.scheduler.start()
+    threads.scheduler.advance_soon(ONE)
+    assert threads.entered.wait(LONG)
+
+    for _ in range(5):
+        threads.scheduler.advance_soon(ONE)
+    threads.go_on.set()
+
+    assert threads.runs.acquire(timeout=LONG)
+    assert threads.runs.acquire(timeout=LONG)
+    assert not threads.runs.acquire(timeout=0.05), "five calls are one more run"
+    assert threads.most_inside == 1
+
+
+def test_a_waiting_rotation_is_come_back_to_by_the_calendar(threads: Threads) -> None:
+    threads.outcomes = [Wait(after=timedelta(milliseconds=1)), Wait(after=timedelta(0)), Done()]
+    threads.go_on.set()
+    threads.scheduler.start()
+
+    threads.scheduler.advance_soon(ONE)
+
+    assert all(threads.runs.acquire(timeout=LONG) for _ in range(3))
+
+
+def test_many_long_errands_do_not_hold_up_a_rotation(threads: Threads) -> None:
+    held = threading.Event()
+
+    def check() -> None:
+        held.wait(LONG)
+
+    for _ in range(50):
+        threads.scheduler.soon(check)
+    threads.go_on.set()
+
+    threads.scheduler.advance_soon(ONE)
+
+    assert threads.runs.acquire(timeout=LONG)
+    held.set()
+
+
+def test_an_errand_that_fails_is_reported_and_the_next_one_runs(threads: Threads) -> None:
+    ran = threading.Event()
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    threads.scheduler.soon(fail)
+    threads.scheduler.soon(ran.set)
+
+    assert ran.wait(LONG)
+    assert threads.bug_met.wait(LONG)
+
+
+def test_periodic_work_runs_at_once_and_again_and_never_beside_itself(threads: Threads) -> None:
+    runs, inside, beside = threading.Semaphore(0), threading.Lock(), threading.Event()
+
+    def work() -> None:
+        if not inside.acquire(blocking=False):
+            beside.set()
+        runs.release()
+        inside.release()
+
+    threads.scheduler.every("telling", timedelta(milliseconds=2), work)
+    assert runs.acquire(timeout=LONG), "at once, even before the start"
+    threads.scheduler.start()
+
+    assert all(runs.acquire(timeout=LONG) for _ in range(5))
+    assert not beside.is_set()
+
+
+def test_periodic_work_that_is_slow_does_not_pile_up(threads: Threads) -> None:
+    begun, held, count = threading.Event(), threading.Event(), []
+    ticks = threading.Semaphore(0)
+
+    def slow() -> None:
+        count.append(1)
+        begun.set()
+        held.wait(LONG)
+
+    threads.scheduler.every("slow", timedelta(milliseconds=1), slow)
+    threads.scheduler.every("clock", timedelta(milliseconds=1), ticks.release)
+    threads.scheduler.start()
+    assert begun.wait(LONG)
+
+    assert all(ticks.acquire(timeout=LONG) for _ in range(20))
+
+    assert len(count) == 1
+    held.set()
+
+
+def test_daily_work_is_in_the_calendar_once_under_its_name(threads: Threads) -> None:
+    for _ in range(2):
+        threads.scheduler.every_day("check/prod", "0 9 * * *", ZoneInfo("Europe/Berlin"), lambda: None)
+    threads.scheduler.start()
+
+    jobs = [job for job in threads.scheduler._calendar.get_jobs() if job.id == "check/prod"]
+
+    assert len(jobs) == 1
+    assert (jobs[0].misfire_grace_time, jobs[0].coalesce) == (None, True)
+    assert jobs[0].next_run_time.astimezone(ZoneInfo("Europe/Berlin")).hour == 9
+
+
+def test_stopping_lets_the_running_step_end_and_takes_no_more() -> None:
+    threads = Threads()
+    threads.scheduler.start()
+    threads.scheduler.advance_soon(ONE)
+    assert threads.entered.wait(LONG)
+
+    assert not threads.scheduler.stop(timedelta(milliseconds=10)), "it is still running"
+    threads.scheduler.advance_soon(TWO)
+    threads.scheduler.soon(lambda: pytest.fail("taken after the end"))
+    threads.go_on.set()
+
+    assert threads.scheduler.stop(timedelta(seconds=LONG))
+    assert threads.runs.acquire(timeout=LONG)
+    assert not threads.runs.acquire(timeout=0.02)
+    assert threads.bugs == []
+
+
+def test_the_calendar_shows_that_it_lives(threads: Threads) -> None:
+    threads.scheduler.start()
+
+    assert threads.scheduler.silent_for < timedelta(seconds=LONG)
+
+
+# --- the calendar ---------------------------------------------------------------------------------
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def at(day: int, hour: int, minute: int = 0, *, month: int = 11) -> datetime:
+    return datetime(2026, month, day, hour, minute, tzinfo=UTC)
+
+
+MISSED = {
+    "never checked": ("0 9 * * *", None, at(23, 8), True),
+    "checked today": ("0 9 * * *", at(23, 8), at(23, 20), False),
+    "down at the time": ("0 9 * * *", at(23, 7, 59), at(23, 8), True),
+    "checked at that very time": ("0 9 * * *", at(23, 8), at(23, 8, 1), False),
+    "down for a week": ("0 9 * * *", at(1, 8), at(8, 7), True),
+    "nine o'clock in summer is another hour": ("0 9 * * *", at(1, 6, month=7), at(1, 7, month=7), True),
+    "not on a Sunday (22 November is one)": ("0 9 * * mon-fri", at(21, 9), at(22, 23), False),
+    "on Monday": ("0 9 * * mon-fri", at(21, 9), at(23, 9), True),
+    "0 is Sunday": ("0 9 * * 0", at(21, 9), at(22, 9), True),
+    "1 is not Sunday": ("0 9 * * 1", at(21, 9), at(22, 9), False),
+    "7 is Sunday as well": ("0 9 * * 7", at(21, 9), at(22, 9), True),
+    "either the day or the weekday": ("0 9 1 * mon", at(21, 9), at(23, 9), True),
+    "a step over all weekdays (sun, tue, thu, sat)": ("0 9 * * */2", at(22, 9), at(23, 23), False),
+    "every six hours": ("0 */6 * * *", at(23, 6), at(23, 11), True),
+    "by the month's name": ("0 9 * dec *", at(1, 9), at(30, 9), False),
+}
+
+
+@pytest.mark.parametrize(("cron", "last", "now", "expected"), MISSED.values(), ids=MISSED.keys())
+def test_what_was_slept_over_is_known(
+    cron: str, last: datetime | None, now: datetime, *, expected: bool
+) -> None:
+    assert missed(cron, BERLIN, last=last, now=now) is expected
+
+
+@pytest.mark.parametrize("cron", ["", "0 9 * *", "0 24 * * *", "x 9 * * *", "*/0 9 * * *", "0 9-8 * * *"])
+def test_what_is_no_cron_expression_is_refused(threads: Threads, cron: str) -> None:
+    with pytest.raises(ValueError):
+        threads.scheduler.every_day("check/prod", cron, BERLIN, lambda: None)

@@ -1,0 +1,348 @@
+"""What only the record on a database has: the file, its tables, its guard, its lease."""
+
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, text, update
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from bot.core.record import Change, CheckRecord, Given
+from bot.edges.store import tables
+from bot.edges.store.engine import open_database, reading, writing
+from bot.edges.store.lease import Lease
+from bot.edges.store.migrate import upgrade
+from bot.edges.store.outbox import SqlOutbox
+from bot.edges.store.store import SqlStore
+from bot.errors import LostRace, NotLeader, StoreError
+from tests.contract.store_record import MINUTE, StoppedClock, a_store
+from tests.contract.store_samples import NOW, PRIVATE_KEY, PROD, a_card, a_milestone, a_rotation, an_event
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "record.db"
+
+
+@pytest.fixture
+def engine(path: Path) -> Iterator[Engine]:
+    engine = open_database(f"sqlite:///{path}")
+    upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def store(engine: Engine) -> SqlStore:
+    return a_store(engine)
+
+
+# --- the file --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000)],
+)
+def test_every_connection_has_the_pragmas(engine: Engine, pragma: str, value: object) -> None:
+    with reading(engine) as first, reading(engine) as second:
+        assert first.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+        assert second.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+
+
+def test_directory_and_files_are_for_this_user_only(path: Path, store: SqlStore) -> None:
+    store.commit(Change(rotation=a_rotation()))
+
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (path.parent, *path.parent.iterdir())}
+
+    assert modes == {"new": 0o700, "record.db": 0o600, "record.db-wal": 0o600, "record.db-shm": 0o600}
+
+
+def test_an_existing_file_that_others_may_read_is_closed_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "record.db"
+    path.touch()
+    path.chmod(0o644)
+
+    open_database(f"sqlite:///{path}").dispose()
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?uri=true"])
+def test_a_database_in_memory_is_refused(url: str) -> None:
+    with pytest.raises(StoreError, match="file of its own"):
+        open_database(url)
+
+
+def test_a_url_that_is_none_is_refused_without_repeating_it() -> None:
+    with pytest.raises(StoreError) as refusal:
+        open_database("hunter2")
+
+    assert "hunter2" not in refusal.value.message
+
+
+def test_a_file_that_is_no_database_is_told_as_damaged(tmp_path: Path) -> None:
+    (tmp_path / "record.db").write_bytes(b"not a database, but long enough to be looked at" * 50)
+
+    with pytest.raises(StoreError, match="damaged") as fault:
+        open_database(f"sqlite:///{tmp_path}/record.db")
+
+    assert "backup" in fault.value.hint
+
+
+def test_a_directory_in_place_of_the_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be made"):
+        open_database(f"sqlite:///{tmp_path}")
+
+
+def test_a_lock_that_somebody_sits_on_is_worth_another_try(
+    path: Path, store: SqlStore, engine: Engine
+) -> None:
+    intruder = sqlite3.connect(path, isolation_level=None)
+    intruder.execute("BEGIN IMMEDIATE")
+    with reading(engine) as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 10")  # of the one connection in the pool
+
+    with pytest.raises(StoreError, match="locked") as fault:
+        store.commit(Change(rotation=a_rotation()))
+    seen = store.active_rotations()
+    intruder.execute("ROLLBACK")
+    intruder.close()
+    store.commit(Change(rotation=a_rotation()))
+
+    assert fault.value.retry_after is not None
+    assert seen == ()
+    assert len(store.active_rotations()) == 1
+
+
+def test_a_full_disk_is_told_and_nothing_is_written(store: SqlStore, engine: Engine) -> None:
+    with reading(engine) as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")  # SQLite's own full disk
+    big = tuple(a_milestone("x" * 4000) for _ in range(50))
+
+    with pytest.raises(StoreError, match="disk is full") as fault:
+        store.commit(Change(rotation=a_rotation(), messages=(a_card(), *big)))
+
+    assert fault.value.retry_after is not None
+    assert "Free space" in fault.value.hint
+    assert store.active_rotations() == ()
+    assert SqlOutbox(engine).due(NOW, limit=9) == ()
+
+
+def test_a_database_without_tables_is_told(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/record.db")
+
+    with pytest.raises(StoreError, match="no such table"):
+        SqlStore(engine, epoch=lambda: 1, clock=StoppedClock()).active_rotations()
+    engine.dispose()
+
+
+KILLED = """
+import os, signal, sys
+from bot.core.record import Change
+from bot.edges.store.engine import open_database, writing
+from bot.edges.store.migrate import upgrade
+from tests.contract.store_samples import a_card, a_rotation, an_event
+from tests.contract.store_record import a_store
+
+engine = open_database(sys.argv[1])
+upgrade(engine)
+a_store(engine).commit(Change(rotation=a_rotation(), messages=(a_card(),), audit=(an_event(),)))
+with writing(engine) as connection:
+    connection.exec_driver_sql("UPDATE rotations SET mesh = 'half'")
+    connection.exec_driver_sql("DELETE FROM messages")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_after_an_abrupt_end_what_was_committed_is_there_and_the_half_done_is_not(path: Path) -> None:
+    url = f"sqlite:///{path}"
+    killed = subprocess.run([sys.executable, "-c", KILLED, url], cwd=Path.cwd(), timeout=60, check=False)
+
+    engine = open_database(url)
+    upgrade(engine)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert [r.mesh for r in a_store(engine).active_rotations()] == [PROD]
+    assert [q.message for q in SqlOutbox(engine).due(NOW, limit=9)] == [a_card()]
+    engine.dispose()
+
+
+# --- the tables ------------------------------------------------------------------------------
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(engine: Engine) -> None:
+    with reading(engine) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_the_migrations_make_them_to_the_letter(engine: Engine, tmp_path: Path) -> None:
+    other = open_database(f"sqlite:///{tmp_path}/other.db")
+    with writing(other) as connection:
+        tables.metadata.create_all(connection)
+
+    assert schema_of(engine) == schema_of(other)
+    other.dispose()
+
+
+def schema_of(engine: Engine) -> dict[str, frozenset[str]]:
+    """Each table's and index's DDL, as a set of its lines: the order of constraints means nothing."""
+    query = text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != 'alembic_version'")
+    with reading(engine) as connection:
+        return {
+            name: frozenset(line.strip().rstrip(",") for line in sql.splitlines())
+            for name, sql in connection.execute(query)
+        }
+
+
+def test_an_upgrade_that_has_nothing_to_do_changes_nothing(engine: Engine, store: SqlStore) -> None:
+    store.commit(Change(rotation=a_rotation()))
+
+    upgrade(engine)
+
+    assert len(store.active_rotations()) == 1
+
+
+def test_a_database_of_a_newer_version_is_left_alone(engine: Engine) -> None:
+    with writing(engine) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(StoreError, match="9999") as fault:
+        upgrade(engine)
+
+    assert "newer" in fault.value.hint
+
+
+def test_the_database_itself_refuses_a_second_active_rotation(engine: Engine, store: SqlStore) -> None:
+    store.commit(Change(rotation=a_rotation()))
+    copy = (
+        "INSERT INTO rotations SELECT 'other', mesh, state, active, version, created_at, epoch, format, body"
+    )
+
+    with pytest.raises(StoreError, match="contradicts") as fault, writing(engine) as connection:
+        connection.exec_driver_sql(f"{copy} FROM rotations")
+
+    assert isinstance(fault.value.__cause__, IntegrityError)
+
+
+def test_a_naive_datetime_is_a_bug(engine: Engine) -> None:
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001
+    with pytest.raises(StatementError, match="naive"), reading(engine) as connection:
+        connection.execute(update(tables.anchors).values(drawn_at=naive))
+
+
+def test_every_row_that_is_written_names_its_epoch(engine: Engine) -> None:
+    Lease(engine).acquire("before", now=NOW - 2 * MINUTE, duration=MINUTE)
+    a_store(engine).commit(
+        Change(
+            rotation=a_rotation(),
+            messages=(a_card(),),
+            audit=(an_event(),),
+            check=CheckRecord(mesh=PROD, at=NOW, ok=True, summary=""),
+            given=(Given(mesh=PROD, root=a_rotation().plan.old_root.fingerprint, threshold="30", at=NOW),),
+        )
+    )
+
+    with reading(engine) as connection:
+        epochs = [
+            connection.exec_driver_sql(f"SELECT epoch FROM {table}").scalar()
+            for table in ("rotations", "messages", "audit", "checks", "notices")
+        ]
+
+    assert epochs == [2] * 5
+
+
+def test_a_rotation_in_an_unknown_format_stops_reading_not_the_process(
+    engine: Engine, store: SqlStore
+) -> None:
+    store.commit(Change(rotation=a_rotation()))
+    with writing(engine) as connection:
+        connection.execute(update(tables.rotations).values(format=7))
+
+    with pytest.raises(StoreError, match="format 7"):
+        store.active_rotations()
+
+
+def test_no_statement_at_all_carries_a_secret_into_the_database(engine: Engine, store: SqlStore) -> None:
+    store.commit(Change(messages=(a_card(),)))
+    outbox = SqlOutbox(engine)
+    queued = outbox.due(NOW, limit=1)[0]
+
+    with pytest.raises(StoreError):
+        outbox.given_up(queued, now=NOW, fault=f"the server said {PRIVATE_KEY}")
+
+    assert outbox.due(NOW, limit=1) == (queued,)
+
+
+# --- the lease -------------------------------------------------------------------------------
+
+
+def test_a_free_lease_is_taken_and_a_held_one_is_not(engine: Engine) -> None:
+    lease = Lease(engine)
+
+    assert lease.acquire("one", now=NOW, duration=MINUTE) == 1
+    assert lease.acquire("two", now=NOW + MINUTE / 2, duration=MINUTE) is None
+
+
+def test_a_lapsed_lease_is_taken_with_a_new_epoch(engine: Engine) -> None:
+    lease = Lease(engine)
+    lease.acquire("one", now=NOW, duration=MINUTE)
+
+    assert lease.acquire("two", now=NOW + MINUTE, duration=MINUTE) == 2
+    assert not lease.renew("one", epoch=1, now=NOW + MINUTE, duration=MINUTE)
+
+
+def test_the_same_holder_takes_over_at_once_and_fences_its_former_self(engine: Engine) -> None:
+    former = a_store(engine)
+    a_store(engine).commit(Change(rotation=a_rotation()))
+
+    with pytest.raises(NotLeader, match="me leads in epoch 2; this process is in epoch 1"):
+        former.commit(Change(audit=(an_event(),)))
+
+
+def test_a_renewed_lease_is_not_taken(engine: Engine) -> None:
+    lease = Lease(engine)
+    lease.acquire("one", now=NOW, duration=MINUTE)
+
+    renewed = lease.renew("one", epoch=1, now=NOW + 2 * MINUTE, duration=MINUTE)
+
+    assert renewed
+    assert lease.acquire("two", now=NOW + 2.5 * MINUTE, duration=MINUTE) is None
+
+
+def test_after_a_release_the_next_need_not_wait_and_the_former_writes_nothing(engine: Engine) -> None:
+    lease, former = Lease(engine), a_store(engine)
+    lease.release("me", epoch=1)
+
+    with pytest.raises(NotLeader, match="nobody leads"):
+        former.commit(Change(rotation=a_rotation()))
+    assert lease.acquire("two", now=NOW, duration=MINUTE) == 2
+    lease.release("me", epoch=1)
+    assert lease.acquire("three", now=NOW, duration=MINUTE) is None
+
+
+def test_a_lapsed_lease_that_nobody_took_still_lets_its_holder_write(engine: Engine) -> None:
+    store = a_store(engine)
+
+    assert store.commit(Change(rotation=a_rotation())) is not None
+
+
+def test_a_loser_does_not_wake_the_poster(engine: Engine) -> None:
+    woken: list[bool] = []
+    a_store(engine).commit(Change(rotation=a_rotation()))
+    store = SqlStore(engine, epoch=lambda: 1, clock=StoppedClock(), on_commit=lambda: woken.append(True))
+
+    with pytest.raises(LostRace):
+        store.commit(Change(rotation=a_rotation()))
+
+    assert woken == []

@@ -1,0 +1,47 @@
+"""The machine's clock and randomness."""
+
+from datetime import UTC, datetime, timedelta
+
+import time_machine
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bot.edges.system import SystemClock, SystemKeys, holder_name
+from bot.flow.ports import Clock, Keys
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def test_the_clock_tells_aware_utc() -> None:
+    with time_machine.travel(NOON, tick=False):
+        clock: Clock = SystemClock()
+
+        assert clock.now() == NOON
+        assert clock.now().utcoffset() == timedelta(0)
+
+
+def test_a_rotation_id_is_32_hex_digits_and_never_the_same() -> None:
+    keys: Keys = SystemKeys()
+
+    ids = {keys.rotation_id() for _ in range(100)}
+
+    assert len(ids) == 100
+    assert all(len(one) == 32 and int(one, 16) >= 0 and one == one.lower() for one in ids)
+
+
+def test_a_serial_is_a_positive_number_of_127_bits_and_never_the_same() -> None:
+    serials = [SystemKeys().serial() for _ in range(100)]
+
+    assert len(set(serials)) == 100
+    assert {serial.bit_length() for serial in serials} == {127}
+
+
+def test_a_throw_away_key_is_a_public_key_on_p256_and_never_the_same() -> None:
+    keys = [SystemKeys().throw_away_key() for _ in range(3)]
+
+    assert all(isinstance(key, ec.EllipticCurvePublicKey) for key in keys)
+    assert {key.curve.name for key in keys} == {"secp256r1"}
+    assert len({key.public_numbers().x for key in keys}) == 3
+
+
+def test_a_holder_is_told_from_its_own_predecessor() -> None:
+    assert holder_name() != holder_name()
