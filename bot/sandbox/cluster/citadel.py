@@ -233,7 +233,10 @@ class Citadel:
             return False
         self._look_at_ca_secret(found)
         if self._is_stale(found):
-            self.insider.update({**found, "data": self._issue(namespace, account)})
+            data = self._issue(namespace, account)
+            if data["key.pem"] == (found.get("data") or {}).get("key.pem"):
+                data = self._issue(namespace, account)  # a refresh has a new key, though keys are few here
+            self.insider.update({**found, "data": data})
         return True
 
     def _withdraw(self, found: Json) -> bool:
