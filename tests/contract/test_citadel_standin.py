@@ -10,7 +10,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from bot.sandbox.cluster import ClusterStandIn, MutualTls, Oddity, RunningCluster, Scene, running_cluster
+from bot.sandbox.cluster import (
+    ClusterStandIn,
+    Effect,
+    Fault,
+    MutualTls,
+    Oddity,
+    RunningCluster,
+    Scene,
+    running_cluster,
+)
 from bot.sandbox.cluster.certificates import leaf_key_pem
 from bot.sandbox.cluster.objects import Json, annotations_of, copy_of, labels_of, name_of, namespace_of, path
 from bot.sandbox.cluster.resources import (
@@ -27,7 +36,7 @@ from bot.sandbox.cluster.resources import (
     Resource,
 )
 
-SPEED = 100.0
+SPEED = 300.0
 SMALL = (("shop", ("cart", "search")),)
 RESYNC = 60 / SPEED
 
@@ -223,6 +232,24 @@ def test_a_running_citadel_does_not_mind_that_its_secret_is_gone() -> None:
 
         assert roots(cluster) == old
         assert not [each for each in objects(cluster, SECRETS) if each["type"] == "istio.io/ca-root"]
+
+
+@pytest.mark.parametrize(("version", "goes_on"), [("1.1.7", True), ("1.4.10", False)])
+def test_a_citadel_that_cannot_read_its_secret_at_its_start_makes_another_ca(
+    version: str, *, goes_on: bool
+) -> None:
+    fault = Fault(effect=Effect.STATUS, verb="get", user="citadel", times=100)
+    with running_cluster(Scene(accounts=SMALL, citadel_version=version), speed=SPEED) as cluster:
+        old = ca_data(cluster)["ca-cert.pem"]
+        cluster.inject(fault)
+
+        restart(cluster)
+
+        if goes_on:
+            eventually(lambda: old not in roots(cluster).values())
+        else:
+            eventually(lambda: "CrashLoopBackOff" in waiting_reasons(citadel_pods(cluster)))
+        assert ca_data(cluster)["ca-cert.pem"] == old
 
 
 BROKEN: dict[str, Callable[[dict[str, str]], dict[str, str]]] = {
