@@ -6,6 +6,7 @@ Each edge examines itself; here they are asked in turn, so that one that is down
 from bot import bootstrap
 from bot.core.findings import Finding, Severity, Verdict
 from bot.edges.kube import examine as cluster
+from bot.edges.metrics import Metrics
 from bot.edges.slack import examine as slack_edge
 from bot.edges.store.audit import verify_chain
 from bot.edges.system import SystemClock
@@ -46,7 +47,7 @@ def _cluster(settings: Settings, mesh: MeshSetting) -> tuple[Finding, ...]:
 
 def _database(settings: Settings) -> Finding:
     try:
-        record = bootstrap.open_record(settings, SystemClock(), epoch=lambda: 0, on_commit=lambda: None)
+        record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics())
         verdict = verify_chain(record.engine)
         record.engine.dispose()
     except RootkeeperError as fault:

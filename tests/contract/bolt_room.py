@@ -15,7 +15,7 @@ from slack_sdk import WebClient
 from bot.sandbox.slack import Patience, RunningSlack
 
 Json = dict[str, Any]
-QUICK = Patience(ack=0.5, event_retries=(0.0,))
+QUICK = Patience(ack=2.0, event_retries=(0.0,))
 
 
 class Clock:

@@ -70,6 +70,16 @@ def test_a_command_arrives_with_slacks_fields(slack: RunningSlack, heard: Heard)
     assert body["response_url"].startswith(slack.url)
 
 
+def test_a_driver_may_wait_for_the_first_thing_shown(slack: RunningSlack, heard: Heard) -> None:
+    heard.answer = "looking"
+
+    shown = slack.command(ADA, "/istio-root check", wait=30)
+    heard.answer = None
+    nothing = slack.command(ADA, "/istio-root check", wait=0.01)
+
+    assert (len(shown.saw), nothing.saw) == (1, ())
+
+
 def test_an_acknowledgement_with_text_is_shown_to_that_person_alone(
     slack: RunningSlack, heard: Heard
 ) -> None:
@@ -164,6 +174,18 @@ def test_an_envelope_delivered_twice_is_heard_twice(
     slack.wait_for(lambda world: world.deliveries[-1].acks == 2)
 
     assert [body["trigger_id"] for body in heard.bodies] == [heard.bodies[0]["trigger_id"]] * 2
+
+
+def test_an_old_payload_can_be_replayed(slack: RunningSlack, heard: Heard, client: WebClient) -> None:
+    ts = client.chat_postMessage(channel=MESH_OPS, text="card", blocks=CARD)["ts"]
+    slack.press(GRACE, "go", ts=ts)
+    old = slack.record()["deliveries"][-1]
+
+    outcome = slack.deliver(old["kind"], old["payload"])
+
+    assert outcome == "acked"
+    assert heard.bodies[0] == heard.bodies[1]
+    assert old["envelope_id"] != slack.record()["deliveries"][-1]["envelope_id"]
 
 
 def test_a_lost_envelope_times_out_for_the_person(

@@ -137,7 +137,9 @@ class SlackEdge:
     ) -> None:
         self._clock = clock
         self._executor = ThreadPoolExecutor(LISTENER_THREADS, thread_name_prefix="slack-listener")
-        listeners = Listeners(desk, scheduler, replies=replies, clock=clock, meshes=meshes, lifetime=lifetime)
+        listeners = Listeners(
+            desk, scheduler, client=client, replies=replies, clock=clock, meshes=meshes, lifetime=lifetime
+        )
         self.app = build_app(client, listeners, executor=self._executor)
         self._handler = SocketModeHandler(
             self.app, app_token, web_client=client, ping_interval=PING_INTERVAL.total_seconds()

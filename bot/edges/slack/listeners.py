@@ -78,6 +78,7 @@ class Listeners:
         desk: Desk,
         scheduler: Scheduler,
         *,
+        client: WebClient,
         replies: Replies,
         clock: Clock,
         meshes: Sequence[MeshName],
@@ -85,6 +86,7 @@ class Listeners:
     ) -> None:
         self._desk = desk
         self._scheduler = scheduler
+        self._client = client
         self._replies = replies
         self._meshes = tuple(meshes)
         self._lifetime = lifetime
@@ -111,7 +113,7 @@ class Listeners:
         _log.info("repeated delivery dropped", kind=body.get("type") or body.get("command"))
         return BoltResponse(status=200, body="")
 
-    def typed(self, ack: Ack, body: Body, client: WebClient) -> None:
+    def typed(self, ack: Ack, body: Body) -> None:
         """A slash command."""
         caller, text = reading.typist(body), reading.command_text(body)
         if reading.looks_secret(text):
@@ -123,7 +125,7 @@ class Listeners:
             _answer(ack, HelpShown(meshes=self._meshes, lead=understood.sentence))
         elif isinstance(understood, dict):
             ack()
-            self._open(client, body, caller=caller, view=understood)
+            self._open(body, caller=caller, view=understood)
         else:
             self._take(ack, caller, intent=understood)
 
@@ -137,10 +139,10 @@ class Listeners:
             return transition_dialog((read.mesh,), lifetime=lifetime, channel=channel)
         return read
 
-    def _open(self, client: WebClient, body: Body, *, caller: Caller, view: Block) -> None:
+    def _open(self, body: Body, *, caller: Caller, view: Block) -> None:
         """Before anything slow: a trigger lives three seconds."""
         try:
-            client.views_open(trigger_id=str(body.get("trigger_id", "")), view=view)
+            self._client.views_open(trigger_id=str(body.get("trigger_id", "")), view=view)
         except SLACK_TROUBLE as error:
             _log.warning("dialog not opened", user=caller.user, fault=fault_of(error).code)
             self._scheduler.soon(lambda: self._replies.reply(caller, _DIALOG_FAILED))
@@ -161,14 +163,14 @@ class Listeners:
             return
         self._decide(caller, ACTS[Button(body["actions"][0]["action_id"])], rotation_id, note="")
 
-    def pressed_reject(self, ack: Ack, body: Body, client: WebClient) -> None:
+    def pressed_reject(self, ack: Ack, body: Body) -> None:
         """Reject asks for the reason; the decision comes with the dialog."""
         ack()
         caller, rotation_id = reading.presser(body), reading.pressed_rotation(body)
         if rotation_id is None:
             self._refuse(caller, _NOT_A_BUTTON)
             return
-        self._open(client, body, caller=caller, view=rejection_dialog(rotation_id, channel=caller.channel))
+        self._open(body, caller=caller, view=rejection_dialog(rotation_id, channel=caller.channel))
 
     def sent_rejection(self, ack: Ack, body: Body) -> None:
         """The rejection's reason: the desk checks person, place and rotation as for any button."""

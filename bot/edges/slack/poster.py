@@ -114,7 +114,8 @@ class Poster:
     def _deliver(self, queued: Queued) -> bool:
         """Tell one message, or put it back."""
         now = self._clock.now()
-        if (until := self._held.get(queued.message.subject)) and until > now:
+        until = self._held.get(queued.message.subject, now)
+        if until > now and not self._is_redraw(queued):
             self._outbox.postponed(queued, until=until, fault="")
             return False
         try:
@@ -226,17 +227,18 @@ class Poster:
             return
         until = now + _back_off(fault, queued.attempts)
         self._outbox.postponed(queued, until=until, fault=fault.code)
-        if self._outbox.anchor(queued.message.subject) is None or not _is_edit(queued):
+        if not self._is_redraw(queued):
             self._held[queued.message.subject] = until  # or a later message would overtake this one
         self.trouble = f"Slack: {fault.code}. {fault.hint}".strip()
         _log.warning("message not told yet", **said, until=until.isoformat(), hint=fault.hint)
 
+    def _is_redraw(self, queued: Queued) -> bool:
+        """A change of a message that stands already: it has no place in the order of posts."""
+        placement, subject = queued.message.placement, queued.message.subject
+        return placement is Placement.ANCHOR and self._outbox.anchor(subject) is not None
+
 
 _CHANNEL_FAULTS = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
-
-
-def _is_edit(queued: Queued) -> bool:
-    return queued.message.placement is Placement.ANCHOR
 
 
 def _reference(queued: Queued) -> str:

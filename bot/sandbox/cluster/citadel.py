@@ -40,7 +40,8 @@ _THROTTLE = 30.0  # at most one look at the CA secret so often for secrets that 
 _EMPTY_KEYS = ("cert-chain.pem", "key.pem", "root-cert.pem")  # written empty since 1.3
 
 
-# Namespace, account, and whether an existing secret is looked at: at its start Citadel only makes missing ones.
+# Namespace, account, and whether an existing secret is looked at: at its start Citadel only makes what is
+# missing.
 _Item = tuple[str, str, bool]
 
 

@@ -14,7 +14,7 @@ from bot.sandbox.cluster.namespaces import NamespaceController
 from bot.sandbox.cluster.objects import Json, labels_of, namespace_of, path, stamp
 from bot.sandbox.cluster.pace import Pace
 from bot.sandbox.cluster.processes import Process
-from bot.sandbox.cluster.proxies import Envoy, Oddity
+from bot.sandbox.cluster.proxies import Envoy, Oddity, serial_text
 from bot.sandbox.cluster.resources import MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS
 from bot.sandbox.cluster.versions import older
 from bot.sandbox.cluster.workloads import secret_name
@@ -180,7 +180,7 @@ def _truth(namespace: str, pod: str, process: Process) -> Truth:
         namespace=namespace,
         pod=pod,
         process=process.name,
-        serial=f"{root.serial_number:x}" if root else "",
+        serial=serial_text(root) if root else "",
         not_before=stamp(root.not_valid_before_utc) if root else "",
         not_after=stamp(root.not_valid_after_utc) if root else "",
     )

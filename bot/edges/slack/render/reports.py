@@ -5,7 +5,6 @@ from bot.core.record import CheckCouldNotRun, DailyLine, Report, ReportPosted, W
 from bot.edges.slack.render.blocks import Block, Rendered, context, fields, header, message, packed, section
 from bot.edges.slack.render.steps import straggler_line
 from bot.edges.slack.render.words import (
-    VERDICT_MARK,
     code,
     date,
     mention,
@@ -96,7 +95,7 @@ def body(report: Report, by: str) -> list[Block]:
     return [
         section(said),
         *([fields(facts)] if facts else []),
-        *_listed("Counted", [_tally(tally) for tally in report.tallies]),
+        *_listed("Counted", [tally_line(tally) for tally in report.tallies]),
         *_findings(report),
         *_stragglers(report),
         *_unread(report),
@@ -119,7 +118,8 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     return pairs
 
 
-def _tally(tally: Tally) -> str:
+def tally_line(tally: Tally) -> str:
+    """One count with its denominator; green only when every one is fine and there is one."""
     icon = "✅" if tally.complete and tally.ok else "❓" if tally.not_ok == 0 else "❌"
     if tally.total == 0:
         return f"❓ {safe(tally.kind, 60)}: none seen"
@@ -141,7 +141,8 @@ def _findings(report: Report) -> list[Block]:
         lines.append(
             f"✅ {number(fine, 'other check')} fine" if telling else f"✅ {number(fine, 'check')} fine"
         )
-    return _listed("Found, worst first" if telling else "Found", lines)
+    label = "Found, worst first" if telling else "Found"
+    return [section(f"*{label}*\n{lines[0]}"), *map(section, lines[1:])] if lines else []
 
 
 def finding_line(finding: Finding) -> str:
@@ -150,8 +151,8 @@ def finding_line(finding: Finding) -> str:
     mark = "❓ unknown" if unknown else _SEVERITY[finding.severity]
     line = f"{mark}: {sentence(finding.summary, 250)} {code(finding.check_id, 60)}"
     if finding.offenders:
-        line += f"\n      {_named(finding.offenders)}"
-    return line + (f"\n      → {sentence(finding.hint, 250)}" if finding.hint else "")
+        line += f"\n↳ {_named(finding.offenders)}"
+    return line + (f"\n→ {sentence(finding.hint, 250)}" if finding.hint else "")
 
 
 def _named(offenders: tuple[str, ...]) -> str:
@@ -178,8 +179,3 @@ def _unread(report: Report) -> list[Block]:
 
 def _listed(label: str, lines: list[str]) -> list[Block]:
     return packed([f"*{label}*", *lines]) if lines else []
-
-
-def verdict_word(verdict: Verdict) -> str:
-    """Mark and word, never the mark alone."""
-    return VERDICT_MARK[verdict]

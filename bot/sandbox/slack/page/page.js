@@ -6,6 +6,7 @@ import { compose, describe, suggest } from "./composer.js";
 import { confirmed, showModal } from "./dialogs.js";
 import { entry } from "./messages.js";
 import { h, reconcile } from "./dom.js";
+import { readValues } from "./inputs.js";
 
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
@@ -165,7 +166,8 @@ async function press(place, block_id, element, value, control) {
   if (element.confirm && !(await confirmed(element.confirm, names))) return;
   if (element.url) window.open(element.url, "_blank", "noopener");
   const where = channel() ? { channel: me.place } : {};
-  await attempt(act("press", { user: myself().id, ...where, ...place, action_id: element.action_id, block_id, value }), control);
+  const values = readValues(control.closest("article, form, .home"));
+  await attempt(act("press", { user: myself().id, ...where, ...place, action_id: element.action_id, block_id, value, values }), control);
 }
 
 // Wait for the app with the control marked busy; whatever the sandbox itself refuses is said in a toast.
