@@ -1,0 +1,1 @@
+"""The tests, in layers: unit, contract, scenario, real."""

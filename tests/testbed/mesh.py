@@ -189,7 +189,7 @@ class CitadelMesh:
 
 
 def _rolled_out(deployment: Object) -> bool:
-    """Whether the controller has seen this generation and all its pods are new and ready (as kubectl does)."""
+    """Whether the controller has seen this generation and all its pods are new and ready."""
     wanted, status = deployment["spec"]["replicas"], deployment.get("status", {})
     seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
     counts = (status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas"))
