@@ -114,6 +114,21 @@ def test_a_deleted_citadel_pod_comes_back_as_a_new_process_with_the_same_root(me
     assert mesh.root() == root
 
 
+def test_a_restarted_control_plane_part_gets_a_new_proxy_that_answers(mesh: CitadelMesh) -> None:
+    (old,) = mesh.pods("pilot", namespace="istio-system")
+    where = ("--namespace", "istio-system", "deployment/istio-pilot")
+
+    mesh.bed.kubectl("rollout", "restart", *where)
+    mesh.bed.kubectl("rollout", "status", *where, "--timeout=60s")
+
+    processes.wait_until(
+        "the old pod is gone", lambda: len(mesh.pods("pilot", namespace="istio-system")) == 1, seconds=30
+    )
+    (new,) = mesh.pods("pilot", namespace="istio-system")
+    assert new["metadata"]["uid"] != old["metadata"]["uid"]
+    assert _loaded_serials(mesh) == {_serial(mesh.root())}
+
+
 @pytest.mark.timeout(300)
 def test_a_resigned_root_reaches_every_secret_and_proxy_without_a_failed_request(
     mesh: CitadelMesh,
