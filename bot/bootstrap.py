@@ -11,10 +11,12 @@ from slack_sdk import WebClient
 from sqlalchemy import Engine
 
 from bot.core.ids import MeshName, TeamId
+from bot.edges.health import Health, HealthServer, Probe
 from bot.edges.kube.client import KubeClient
 from bot.edges.kube.reader import KubeReader
 from bot.edges.kube.writer import KubeWriter
 from bot.edges.logs import log_bug
+from bot.edges.metrics import CountingReader, CountingStore, Metrics
 from bot.edges.scheduler import BotScheduler
 from bot.edges.slack.app import SlackEdge, posting_client, web_client
 from bot.edges.slack.directory import SlackDirectory
@@ -29,7 +31,7 @@ from bot.edges.system import SystemClock, SystemKeys
 from bot.flow.advance import Stage, advance
 from bot.flow.decide import Court, Rules
 from bot.flow.desk import FrontDesk
-from bot.flow.ports import Clock, Keys, MeshPorts, Scheduler
+from bot.flow.ports import Clock, Keys, MeshPorts, Scheduler, Store
 from bot.settings import Settings, SlackSettings
 
 Meshes = dict[MeshName, MeshPorts]
@@ -41,7 +43,7 @@ class Record:
 
     engine: Engine
     lease: Lease
-    store: SqlStore
+    store: Store
     outbox: SqlOutbox
 
 
@@ -65,7 +67,7 @@ def kube_client(settings: Settings, context: str) -> KubeClient:
     return KubeClient.from_kubeconfig(settings.kubeconfig, context=context or None)
 
 
-def connect_meshes(settings: Settings, clock: Clock) -> Meshes:
+def connect_meshes(settings: Settings, clock: Clock, *, metrics: Metrics) -> Meshes:
     """A reader and a writer for each configured mesh; meshes of one context share a client.
 
     Raises:
@@ -75,23 +77,31 @@ def connect_meshes(settings: Settings, clock: Clock) -> Meshes:
     return {
         MeshName(mesh.name): MeshPorts(
             name=MeshName(mesh.name),
-            reader=KubeReader(
-                clients[mesh.context],
-                mesh=MeshName(mesh.name),
-                namespace=mesh.namespace,
-                clock=clock,
-                probe_concurrency=settings.probe_concurrency,
+            reader=CountingReader(
+                KubeReader(
+                    clients[mesh.context],
+                    mesh=MeshName(mesh.name),
+                    namespace=mesh.namespace,
+                    clock=clock,
+                    probe_concurrency=settings.probe_concurrency,
+                ),
+                metrics,
             ),
-            writer=KubeWriter(clients[mesh.context], mesh.namespace),
+            writer=KubeWriter(clients[mesh.context], namespace=mesh.namespace),
         )
         for mesh in settings.meshes
     }
 
 
 def open_record(
-    settings: Settings, clock: Clock, *, epoch: Callable[[], int], on_commit: Callable[[], None]
+    settings: Settings,
+    clock: Clock,
+    *,
+    metrics: Metrics,
+    epoch: Callable[[], int] = lambda: 0,
+    on_commit: Callable[[], None] = lambda: None,
 ) -> Record:
-    """The database of the settings, brought up to date.
+    """The database of the settings, brought up to date; with epoch 0 it can only be read.
 
     Raises:
         StoreError: it cannot be opened, or a newer version has been here.
@@ -101,7 +111,7 @@ def open_record(
     return Record(
         engine=engine,
         lease=Lease(engine),
-        store=SqlStore(engine, epoch=epoch, clock=clock, on_commit=on_commit),
+        store=CountingStore(SqlStore(engine, epoch=epoch, clock=clock, on_commit=on_commit), metrics),
         outbox=SqlOutbox(engine),
     )
 
@@ -192,3 +202,12 @@ def build_voice(
         approvers=slack.approvers,
     )
     return Voice(edge=edge, poster=poster)
+
+
+def build_health(
+    settings: Settings, metrics: Metrics, *, live: dict[str, Probe], ready: dict[str, Probe]
+) -> HealthServer:
+    """What Kubernetes and Prometheus ask."""
+    address = settings.health_address
+    health = Health(live=live, ready=ready, metrics=metrics.exposition)
+    return HealthServer(health, host=address.host, port=address.port)

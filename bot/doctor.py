@@ -6,11 +6,13 @@ Each edge examines itself; here they are asked in turn, so that one that is down
 from bot import bootstrap
 from bot.core.findings import Finding, Severity, Verdict
 from bot.edges.kube import examine as cluster
+from bot.edges.metrics import Metrics
 from bot.edges.slack import examine as slack_edge
 from bot.edges.store.audit import verify_chain
 from bot.edges.system import SystemClock
 from bot.errors import RootkeeperError
-from bot.settings import MeshSetting, Settings
+from bot.settings import Settings
+from bot.settings_text import MeshSetting
 
 
 def examine_all(settings: Settings) -> tuple[Finding, ...]:
@@ -45,15 +47,15 @@ def _cluster(settings: Settings, mesh: MeshSetting) -> tuple[Finding, ...]:
 
 def _database(settings: Settings) -> Finding:
     try:
-        record = bootstrap.open_record(
-            settings, SystemClock(), epoch=lambda: 0, on_commit=lambda: None
-        )
+        record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics())
         verdict = verify_chain(record.engine)
         record.engine.dispose()
     except RootkeeperError as fault:
         return _broken("doctor.database", fault)
     if verdict.intact:
-        return _fine("doctor.database", f"the database is up to date; its audit record is intact, {verdict.rows} rows")
+        return _fine(
+            "doctor.database", f"the database is up to date; its audit record is intact, {verdict.rows} rows"
+        )
     return Finding(
         check_id="doctor.database",
         verdict=Verdict.NOT_OK,

@@ -13,6 +13,8 @@ import structlog
 from bot import bootstrap
 from bot.bootstrap import Meshes, Record, Voice
 from bot.core.ids import MeshName
+from bot.edges.health import HealthServer
+from bot.edges.metrics import Metrics
 from bot.edges.scheduler import BotScheduler, missed
 from bot.edges.slack.app import identify
 from bot.edges.system import SystemClock, SystemKeys
@@ -27,6 +29,8 @@ LEASE_RENEWED = timedelta(seconds=5)
 SWEEP = timedelta(seconds=30)
 STOPPING = timedelta(seconds=20)
 """Shorter than Kubernetes' grace period of 30 s."""
+HANGS_AFTER = timedelta(minutes=1)
+DEAF_AFTER = timedelta(minutes=5)
 SLACK_RETRY = timedelta(seconds=5)
 
 _log = structlog.get_logger(__name__)
@@ -45,14 +49,25 @@ class BotProcess:
         self._stopping = threading.Event()
         self._lost: NotLeader | None = None
         self._voice: Voice | None = None
+        self._metrics = Metrics()
+        self._renewed_at: datetime | None = None
         self.record: Record = bootstrap.open_record(
-            settings, self._clock, epoch=lambda: self._epoch, on_commit=self._wake_poster
+            settings,
+            self._clock,
+            metrics=self._metrics,
+            epoch=lambda: self._epoch,
+            on_commit=self._wake_poster,
         )
-        self.meshes: Meshes = bootstrap.connect_meshes(settings, self._clock)
-        stage = bootstrap.build_stage(
-            settings, self.record, self.meshes, clock=self._clock, keys=self._keys
-        )
+        self.meshes: Meshes = bootstrap.connect_meshes(settings, self._clock, metrics=self._metrics)
+        stage = bootstrap.build_stage(settings, self.record, self.meshes, clock=self._clock, keys=self._keys)
         self.scheduler: BotScheduler = bootstrap.build_scheduler(stage)
+        self._metrics.watch(self.record.store, self.record.outbox, self._clock)
+        self.health: HealthServer = bootstrap.build_health(
+            settings,
+            self._metrics,
+            live={"scheduler": self._scheduler_fault, "slack": self._deaf_fault},
+            ready={"lease": self._lease_fault, "slack": self._slack_fault},
+        )
 
     def stop(self) -> None:
         """End soon; safe in a signal handler."""
@@ -66,6 +81,7 @@ class BotProcess:
             SlackError: Slack does not take the tokens, and no rotation is waiting for this process.
             StoreError: the database cannot be used.
         """
+        self.health.start()
         try:
             if self._take_lease():
                 self._pick_up()
@@ -81,11 +97,10 @@ class BotProcess:
     def _take_lease(self) -> bool:
         """Wait for it; False when told to stop meanwhile."""
         while not self._stopping.is_set():
-            epoch = self.record.lease.acquire(
-                self._holder, now=self._clock.now(), duration=LEASE_LASTS
-            )
+            epoch = self.record.lease.acquire(self._holder, now=self._clock.now(), duration=LEASE_LASTS)
             if epoch is not None:
                 self._epoch = epoch
+                self._renewed_at = self._clock.now()
                 _log.info("lease taken", holder=self._holder, epoch=epoch)
                 return True
             _log.info("lease held by another process", holder=self._holder)
@@ -97,6 +112,7 @@ class BotProcess:
         if not self.record.lease.renew(self._holder, epoch=self._epoch, now=now, duration=LEASE_LASTS):
             self._lost = NotLeader("another process took the lease; this one stops")
             self.stop()
+        self._renewed_at = now
 
     # --- work --------------------------------------------------------------------------------------
 
@@ -170,10 +186,41 @@ class BotProcess:
         if self._voice:
             self._voice.poster.wake()
 
+    # --- health ------------------------------------------------------------------------------------
+
+    def _scheduler_fault(self) -> str:
+        silent = self.scheduler.silent_for
+        waiting = self._epoch == 0
+        return (
+            ""
+            if waiting or silent < HANGS_AFTER
+            else f"the scheduler is silent for {silent.total_seconds():.0f} s"
+        )
+
+    def _deaf_fault(self) -> str:
+        """A socket that was open once and has been deaf for minutes: a restart helps."""
+        age = self._voice.edge.pong_age() if self._voice else None
+        return (
+            ""
+            if age is None or age < DEAF_AFTER
+            else f"Slack has not answered for {age.total_seconds():.0f} s"
+        )
+
+    def _slack_fault(self) -> str:
+        if self._voice is None or not self._voice.edge.is_ready():
+            return "the socket to Slack is not open"
+        return self._voice.poster.trouble
+
+    def _lease_fault(self) -> str:
+        """Renewing writes, so this also says whether the database takes writes."""
+        fresh = self._renewed_at is not None and self._clock.now() - self._renewed_at < LEASE_LASTS
+        return "" if fresh else "the lease is not held, or the database takes no writes"
+
     # --- the end ---------------------------------------------------------------------------------------
 
     def _close(self) -> None:
         """Hear nothing new, let the step under way end, tell what there is to tell, give the lease back."""
+        self.health.stop()
         if self._voice:
             self._voice.edge.close()
         in_time = self.scheduler.stop(STOPPING)

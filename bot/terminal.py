@@ -84,8 +84,12 @@ def show_plan(console: Console, plan: Plan) -> None:
     console.print(f"[bold]Plan for mesh {escape(plan.mesh)}[/] ({plan.mode}), about {span(plan.takes)}")
     console.print(f"  cluster   {plan.cluster_uid}", highlight=False)
     console.print(f"  digest    {plan.digest[:16]}", highlight=False)
-    console.print(f"  old root  {old.fingerprint[:16]} until {old.not_after:%Y-%m-%d %H:%M:%S} UTC", highlight=False)
-    console.print(f"  new root  {new.fingerprint[:16]} until {new.not_after:%Y-%m-%d %H:%M:%S} UTC", highlight=False)
+    console.print(
+        f"  old root  {old.fingerprint[:16]} until {old.not_after:%Y-%m-%d %H:%M:%S} UTC", highlight=False
+    )
+    console.print(
+        f"  new root  {new.fingerprint[:16]} until {new.not_after:%Y-%m-%d %H:%M:%S} UTC", highlight=False
+    )
     radius = plan.blast_radius
     touched = f"{count(radius.secrets, 'secret')}, {count(radius.proxies, 'proxy')}"
     console.print(f"  touches   {touched} in {count(radius.namespaces, 'namespace')}", highlight=False)

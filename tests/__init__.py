@@ -1,1 +1,1 @@
-"""Tests, in layers: unit, contract, scenario, real."""
+"""The tests, in layers: unit, contract, scenario, real."""

@@ -152,7 +152,7 @@ def read_bundle(pem: bytes) -> Bundle:
     faults: list[str] = []
     for label, der in _blocks(pem):
         if label != "CERTIFICATE":
-            faults.append(f"holds a {label} block, which Istio ignores")
+            faults.append(f"holds a block of another kind ({label.lower()[:40]}), which Istio ignores")
         elif der is None:
             faults.append("holds a CERTIFICATE block whose base64 or END line is broken")
         else:

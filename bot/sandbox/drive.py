@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.sandbox.cluster.running import RunningCluster
-from bot.sandbox.slack.messages import Message
+from bot.sandbox.slack.messages import Content, Message
 from bot.sandbox.slack.running import RunningSlack
 from bot.sandbox.slack.workspace import ADA, GRACE, GUS, MESH_OPS
 from bot.sandbox.slack.world import World
@@ -22,7 +22,7 @@ ROTATION_SECONDS = 90.0
 Say = Callable[[str], None]
 
 
-class NotSo(Exception):  # noqa: N818
+class NotSo(Exception):
     """A step of the story did not go as it should."""
 
 
@@ -31,9 +31,10 @@ class Story:
     """One telling of the story."""
 
     slack: RunningSlack
-    cluster: RunningCluster
     mesh: str
     say: Say
+    cluster: RunningCluster | None = None
+    """None where the mesh is a real one."""
     began: float = field(default_factory=time.monotonic)
     card: str = ""
     """The approval card's ts."""
@@ -50,16 +51,19 @@ class Story:
             return next((m for m in reversed(said) if fits(m)), None)
 
         try:
-            return self.slack.wait_for(look, seconds=seconds)
+            found = self.slack.wait_for(look, seconds=seconds)
         except TimeoutError:
-            raise NotSo(f"not seen within {seconds:.0f} s: {what}") from None
+            found = None
+        if found is None:
+            raise NotSo(f"not seen within {seconds:.0f} s: {what}")
+        return found
 
     def whispered(self, user: str, words: str, *, what: str) -> None:
         """Wait for a text that only `user` sees."""
 
         def look(world: World) -> bool:
-            texts = [e.content.text for e in world.conversations.ephemerals.values() if e.user == user]
-            return any(words.lower() in text.lower() for text in texts)
+            seen = [e.content for e in world.conversations.ephemerals.values() if e.user == user]
+            return any(words.lower() in _shown(content).lower() for content in seen)
 
         try:
             self.slack.wait_for(look, seconds=ANSWER_SECONDS)
@@ -67,9 +71,7 @@ class Story:
             raise NotSo(f"not told: {what}") from None
 
 
-def play(
-    slack: RunningSlack, cluster: RunningCluster, *, say: Say, record: Path | None, mesh: str
-) -> int:
+def play(slack: RunningSlack, cluster: RunningCluster, *, say: Say, record: Path | None, mesh: str) -> int:
     """Play the story; 0 when every step was so."""
     story = Story(slack=slack, cluster=cluster, mesh=mesh, say=say)
     try:
@@ -86,8 +88,12 @@ def play(
 
 
 def _text(message: Message) -> str:
+    return _shown(message.content)
+
+
+def _shown(content: Content) -> str:
     """Everything a message shows, as one text."""
-    return message.content.text + json.dumps(list(message.content.all_blocks()), ensure_ascii=False)
+    return content.text + json.dumps(list(content.all_blocks()), ensure_ascii=False)
 
 
 def _typed(story: Story, user: str, text: str) -> None:
@@ -99,7 +105,7 @@ def _typed(story: Story, user: str, text: str) -> None:
 def check(story: Story) -> None:
     """The root is about to expire, and `check` says so."""
     _typed(story, ADA, f"/istio-root check {story.mesh}")
-    report = story.seen(lambda m: "ca.expiry" in _text(m) and not m.is_reply, what="the report of the check")
+    report = story.seen(lambda m: f"Check of {story.mesh}" in _text(m), what="the report of the check")
     story.tell(f"check: {report.content.text}")
 
 
@@ -136,7 +142,9 @@ def refuse_guest(story: Story) -> None:
 def approve(story: Story) -> None:
     """The second person approves."""
     story.slack.press(GRACE, "approve", ts=story.card)
-    story.seen(lambda m: m.ts == story.card and not _has_button(m, "approve"), what="the card without its buttons")
+    story.seen(
+        lambda m: m.ts == story.card and not _has_button(m, "approve"), what="the card without its buttons"
+    )
     story.tell("a second person approved; the buttons are gone")
 
 
@@ -156,6 +164,8 @@ def rotate(story: Story) -> None:
 
 def truth(story: Story) -> None:
     """What the mesh's processes really hold, asked behind the bot's back; and how it got there."""
+    if story.cluster is None:
+        return
     truths = story.cluster.truths()
     serials = {t.serial for t in truths}
     if len(serials) != 1 or not truths:
@@ -173,14 +183,16 @@ def truth(story: Story) -> None:
 def verify(story: Story) -> None:
     """`verify` agrees."""
     _typed(story, GRACE, f"/istio-root verify {story.mesh}")
-    report = story.seen(lambda m: "holders have the root" in m.content.text, what="the report of the verification")
+    report = story.seen(
+        lambda m: "holders have the root" in m.content.text, what="the report of the verification"
+    )
     story.tell(f"verify: {report.content.text}")
 
 
 def history(story: Story) -> None:
     """Who did what is on record."""
     _typed(story, GRACE, f"/istio-root history {story.mesh}")
-    story.whispered(GRACE, "done", what="the history")
+    story.whispered(GRACE, f"history of {story.mesh}", what="the history")
     story.tell("history: shown")
 
 

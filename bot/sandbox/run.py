@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -77,7 +77,6 @@ class Sandbox:
     cluster: RunningCluster
     bot: BotChild
     folder: Path
-    extras: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager

@@ -120,6 +120,13 @@ def build_app(
     return app
 
 
+def _quieten() -> None:
+    """The libraries' debug logs repeat whole payloads: what people type must not get there."""
+    for name in ("slack_bolt", "slack_sdk"):
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.INFO))
+
+
 class SlackEdge:
     """The bot's ears in Slack: built once, connected, closed once."""
 
@@ -135,9 +142,12 @@ class SlackEdge:
         meshes: Sequence[MeshName],
         lifetime: timedelta,
     ) -> None:
+        _quieten()
         self._clock = clock
         self._executor = ThreadPoolExecutor(LISTENER_THREADS, thread_name_prefix="slack-listener")
-        listeners = Listeners(desk, scheduler, replies=replies, clock=clock, meshes=meshes, lifetime=lifetime)
+        listeners = Listeners(
+            desk, scheduler, client=client, replies=replies, clock=clock, meshes=meshes, lifetime=lifetime
+        )
         self.app = build_app(client, listeners, executor=self._executor)
         self._handler = SocketModeHandler(
             self.app, app_token, web_client=client, ping_interval=PING_INTERVAL.total_seconds()

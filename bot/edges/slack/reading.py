@@ -63,9 +63,13 @@ def _actor(body: Body, *, channel: str, response_url: str) -> Caller:
 
 
 def command_text(body: Body) -> str:
-    """What was typed, with the verb that a short name stands for."""
+    """What was typed, with the verb that a short name stands for.
+
+    Slack escapes & < > in it when the app's manifest says so; this reads both kinds.
+    """
     verb = _VERBS.get(_text(body.get("command")))
-    return f"{verb or ''} {_text(body.get('text'))}".strip()
+    typed = _text(body.get("text")).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return f"{verb or ''} {typed}".strip()
 
 
 def pressed_rotation(body: Body) -> RotationId | None:

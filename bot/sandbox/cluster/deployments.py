@@ -52,7 +52,6 @@ def replica_set(deployment: Json, *, replicas: int, revision: int) -> Json:
             "ownerReferences": [owner(deployment)],
         },
         "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
-        "status": {"replicas": 0},
     }
 
 

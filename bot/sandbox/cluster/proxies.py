@@ -116,7 +116,7 @@ class Envoy:
             names = {}
         return {
             "path": f"{_DIRECTORY}/{file}",
-            "serial_number": _serial(certificate),
+            "serial_number": serial_text(certificate),
             **names,
             "days_until_expiration": str(_days(certificate)),
             "valid_from": stamp(certificate.not_valid_before_utc),
@@ -125,11 +125,11 @@ class Envoy:
 
 
 def _sentence(certificate: x509.Certificate, file: str) -> str:
-    where = f"Certificate Path: {_DIRECTORY}/{file}, Serial Number: {_serial(certificate)}"
+    where = f"Certificate Path: {_DIRECTORY}/{file}, Serial Number: {serial_text(certificate)}"
     return f"{where}, Days until Expiration: {_days(certificate)}"
 
 
-def _serial(certificate: x509.Certificate) -> str:
+def serial_text(certificate: x509.Certificate) -> str:
     """Hex without leading zero bytes, as BoringSSL prints a serial."""
     number = certificate.serial_number
     return f"{number:0{(number.bit_length() + 7) // 8 * 2}x}"

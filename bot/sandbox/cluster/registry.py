@@ -14,7 +14,7 @@ from bot.sandbox.cluster import validation
 from bot.sandbox.cluster.objects import Json, copy_of, key_of, meta, name_of, namespace_of, stamp
 from bot.sandbox.cluster.ownership import Writer, with_writer
 from bot.sandbox.cluster.patching import PatchType, patched
-from bot.sandbox.cluster.resources import NAMESPACES, PODS, Resource
+from bot.sandbox.cluster.resources import NAMESPACES, PODS, REPLICA_SETS, Resource
 from bot.sandbox.cluster.status import (
     ApiError,
     already_exists,
@@ -28,6 +28,11 @@ from bot.sandbox.cluster.status import (
 from bot.sandbox.cluster.store import Store, Stored
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # what generateName appends from
+_FIRST_STATUS: dict[Resource, Json] = {
+    NAMESPACES: {"phase": "Active"},
+    PODS: {"phase": "Pending"},
+    REPLICA_SETS: {"replicas": 0},
+}
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 
 
@@ -194,8 +199,9 @@ class Registry:
             raise forbidden(address.resource, name, f"{text} because it is being terminated")
 
     def _birth(self, address: Address, value: Json) -> None:
+        if address.resource.has_status:
+            value["status"] = dict(_FIRST_STATUS.get(address.resource, {}))
         if address.resource is NAMESPACES:
-            value.setdefault("status", {})["phase"] = "Active"
             value["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = name_of(value)
         metadata = value["metadata"]
         metadata.pop("resourceVersion", None)
@@ -234,12 +240,15 @@ def _check_version(address: Address, old: Json, new: Json) -> None:
 
 
 def _check_preconditions(address: Address, old: Json, wanted: Json) -> None:
-    for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+    fields = (
+        ("uid", "UID", "deleted and then recreated"),
+        ("resourceVersion", "ResourceVersion", "modified"),
+    )
+    for field, label, fate in fields:
         if wanted.get(field) and wanted[field] != meta(old)[field]:
             text = f"the {label} in the precondition ({wanted[field]}) does not match the {label} in record"
-            raise conflict(
-                address.resource, address.name, f"{text} ({meta(old)[field]}). The object might have"
-            )
+            text += f" ({meta(old)[field]}). The object might have been {fate}"
+            raise conflict(address.resource, address.name, text)
 
 
 def _carried_over(address: Address, old: Json, new: Json) -> Json:

@@ -6,6 +6,7 @@ or an old window: any value, any removed button, any account. Whatever Slack its
 (time-outs, no connection, unknown command) is shown as an ephemeral text of sender "slack".
 """
 
+import asyncio
 import html
 import re
 from dataclasses import replace
@@ -17,7 +18,7 @@ from bot.sandbox.slack.errors import CannotAct, SlackError
 from bot.sandbox.slack.forms import Values, complaints, state_of
 from bot.sandbox.slack.messages import Content, Message
 from bot.sandbox.slack.outcomes import Glance, Outcome
-from bot.sandbox.slack.pressing import Pressed, find_in_message, find_in_view
+from bot.sandbox.slack.pressing import Pressed, Wanted, find_in_message, find_in_view
 from bot.sandbox.slack.registration import SlashCommand
 from bot.sandbox.slack.response_urls import ResponseUrls
 from bot.sandbox.slack.shapes import Json
@@ -126,45 +127,53 @@ class Acting:
         channel: str = MESH_OPS,
         ts: str | None = None,
         view_id: str | None = None,
-        block_id: str | None = None,
-        value: Any = None,
-        forged: bool = False,
         wait: float = 0,
+        **wanted: Any,
     ) -> Outcome:
         """Press a button or choose in a menu, on the message `ts` or in the open view `view_id`.
 
-        `value` picks among equal buttons or names the chosen option; with `forged` it is sent as it is.
+        The other fields are those of `Wanted`: block_id, value, values, forged. With `forged` a value is
+        sent as it is; without `ts` the newest message with such an element is meant.
         """
-        person = self._person(user, forged=forged)
-        place = self._channel(user, channel, forged=forged or view_id is not None)
+        aim = Wanted(action_id=action_id, **wanted)
+        person = self._person(user, forged=aim.forged)
+        place = self._channel(user, channel, forged=aim.forged or view_id is not None)
         glance = self._glance(person, place)
         if view_id is not None:
-            view = self._view(person, view_id)
-            pressed = find_in_view(view, action_id, block_id=block_id, value=value, forged=forged)
-            error, delivery = await self._press_in_view(person, view, pressed)
+            pressed, error, delivery = await self._press_in_view(person, self._view(person, view_id), aim)
         else:
-            where, pressed = find_in_message(
-                self._world.conversations,
-                (place.id, ts, person.id),
-                action_id,
-                block_id=block_id,
-                value=value,
-                forged=forged,
-            )
-            payload = payloads.message_action(
-                self._world.workspace,
-                person=person,
-                channel=place,
-                place=where,
-                action=self._action(pressed),
-            )
-            payload["response_url"] = self._urls.make(user=person.id, channel=place.id, original=where.ts)
-            delivery = await self._interact(person, payload)
-            error = self._failed_press(person, place, where.thread_ts, delivery)
+            pressed, error, delivery = await self._press_in_message(person, place, ts, aim)
         await self._linger(glance, wait)
-        return glance.outcome(
-            ok=error is None, error=error, ack_ms=delivery.ack_ms, confirm=pressed.element.get("confirm")
+        question = pressed.element.get("confirm")
+        return glance.outcome(ok=error is None, error=error, ack_ms=delivery.ack_ms, confirm=question)
+
+    async def _press_in_message(
+        self, person: Person, channel: Channel, ts: str | None, aim: Wanted
+    ) -> tuple[Pressed, str | None, Delivery]:
+        said = self._world.conversations
+        where, pressed = find_in_message(said, aim, channel=channel.id, ts=ts, user=person.id)
+        payload = payloads.message_action(
+            self._world.workspace,
+            person=person,
+            channel=channel,
+            place=where,
+            action=self._action(pressed),
+            values=aim.values or {},
         )
+        payload["response_url"] = self._urls.make(user=person.id, channel=channel.id, original=where.ts)
+        delivery = await self._interact(person, payload)
+        return pressed, self._failed_press(person, channel, where.thread_ts, delivery), delivery
+
+    async def _press_in_view(
+        self, person: Person, view: View, aim: Wanted
+    ) -> tuple[Pressed, str | None, Delivery]:
+        pressed = find_in_view(view, aim)
+        filled = replace(view, state=state_of(view.source["blocks"], aim.values or {}))
+        payload = payloads.view_action(
+            self._world.workspace, person=person, view=filled, action=self._action(pressed)
+        )
+        delivery = await self._interact(person, payload)
+        return pressed, (self._trouble(view) if _failure(delivery) else None), delivery
 
     def _action(self, pressed: Pressed) -> Json:
         return payloads.action_on(
@@ -175,15 +184,6 @@ class Acting:
         payload["trigger_id"] = self._world.views.new_trigger(person.id)
         delivery, _ = await self._socket.deliver("interactive", payload, accepts_response_payload=False)
         return delivery
-
-    async def _press_in_view(
-        self, person: Person, view: View, pressed: Pressed
-    ) -> tuple[str | None, Delivery]:
-        payload = payloads.view_action(
-            self._world.workspace, person=person, view=view, action=self._action(pressed)
-        )
-        delivery = await self._interact(person, payload)
-        return (self._trouble(view) if _failure(delivery) else None), delivery
 
     def _failed_press(
         self, person: Person, channel: Channel, thread_ts: str | None, delivery: Delivery
@@ -225,10 +225,9 @@ class Acting:
         delivery, answer = await self._socket.deliver("interactive", payload, accepts_response_payload=True)
         error = self._trouble(view) if _failure(delivery) else self._after_submit(filled, answer)
         await self._linger(glance, wait)
-        refused = view.id == getattr(self._world.views.top(person.id), "id", None) and bool(
-            glance.outcome(ok=True).errors
-        )
-        return glance.outcome(ok=error is None and not refused, error=error, ack_ms=delivery.ack_ms)
+        open_ = self._world.views.find(view.id)
+        taken = error is None and not (open_ and open_.errors)
+        return glance.outcome(ok=taken, error=error, ack_ms=delivery.ack_ms)
 
     def _view(self, person: Person, view_id: str | None) -> View:
         view = self._world.views.find(view_id) if view_id else self._world.views.top(person.id)
@@ -296,8 +295,9 @@ class Acting:
 
     async def _linger(self, glance: Glance, seconds: float) -> None:
         """Give the app some time to show the person something; ends with the first thing shown."""
-        until = self._world.clock() + seconds
-        while not glance.sees_news() and (left := until - self._world.clock()) > 0:
+        clock = asyncio.get_running_loop().time  # real time: a test's own clock may stand still
+        until = clock() + seconds
+        while not glance.sees_news() and (left := until - clock()) > 0:
             await self._world.change_after(self._world.version, seconds=left)
 
 

@@ -72,7 +72,7 @@ class Control:
                 return web.json_response(await handler(body))
             except CannotAct as reason:
                 return web.json_response({"ok": False, "error": str(reason)}, status=409)
-            except (KeyError, TypeError, ValueError) as mistake:
+            except (LookupError, TypeError, ValueError) as mistake:
                 error = f"bad request: {type(mistake).__name__} {mistake}"
                 return web.json_response({"ok": False, "error": error}, status=400)
 
@@ -83,7 +83,7 @@ class Control:
         return (await self._acting.command(body["user"], body["text"], **options)).to_record()
 
     async def _press(self, body: Json) -> Json:
-        options = _chosen(body, "channel", "ts", "view_id", "block_id", "value", "forged", "wait")
+        options = _chosen(body, "channel", "ts", "view_id", "block_id", "value", "values", "forged", "wait")
         return (await self._acting.press(body["user"], body["action_id"], **options)).to_record()
 
     async def _submit(self, body: Json) -> Json:
@@ -106,6 +106,8 @@ class Control:
                 self._world.faults.duplicate_envelopes += int(body.get("times", 1))
             case "lose":
                 self._world.faults.lose_envelopes += int(body.get("times", 1))
+            case "replay":
+                return {"ok": True, "outcome": await self._replay(int(body["index"]))}
             case "delete_message":
                 self._delete(body["channel"], body["ts"])
             case "clear":
@@ -120,6 +122,12 @@ class Control:
         options = _chosen(body, "retry_after", "error", "after_effect")
         fault = MethodFault(answer=body["answer"], **options)
         self._world.faults.order(body["method"], fault, times=int(body.get("times", 1)))
+
+    async def _replay(self, index: int) -> str:
+        """Send a payload of the record's `deliveries` once more, in an envelope of its own."""
+        old = self._world.deliveries[index]
+        delivery, _ = await self._socket.deliver(old.kind, old.payload, accepts_response_payload=False)
+        return delivery.outcome
 
     def _delete(self, channel: str, ts: str) -> None:
         message = self._world.conversations.find(channel, ts)

@@ -18,5 +18,5 @@ class SlackError(Exception):
         return cls(code, errors=faults, response_metadata={"messages": messages})
 
 
-class CannotAct(Exception):  # noqa: N818  (a statement reads better where it is raised)
+class CannotAct(Exception):
     """What a person asked of the sandbox is impossible in a real client: no such button, no such person."""

@@ -21,13 +21,13 @@ def get_upload_url(world: World, args: Arguments) -> Json:
         raise SlackError("invalid_arguments")
     file = StoredFile(id=f"F0FILE{len(world.files):05d}", name=name, length=length)
     world.files[file.id] = file
-    return {"file_id": file.id, "upload_url": f"{world.url}/upload/{file.id}"}
+    return {"file_id": file.id, "upload_url": f"{world.url}/upload/{file.id}/{file.key}"}
 
 
-def receive(world: World, file_id: str, content: bytes) -> bool:
+def receive(world: World, file_id: str, key: str, content: bytes) -> bool:
     """Take the bytes; they have to be as many as were announced."""
     file = world.files.get(file_id)
-    if file is None or file.content is not None or len(content) != file.length:
+    if file is None or file.key != key or file.content is not None or len(content) != file.length:
         return False
     file.content = content
     return True

@@ -7,7 +7,7 @@ another organisation they differ, which is the trap of facts/slack.md section 6.
 import secrets
 from collections.abc import Callable
 
-from bot.sandbox.slack.forms import filled, state_of
+from bot.sandbox.slack.forms import Values, filled, state_of
 from bot.sandbox.slack.messages import Ephemeral, Message
 from bot.sandbox.slack.shapes import Json
 from bot.sandbox.slack.views import View
@@ -51,7 +51,13 @@ def _interaction(workspace: Workspace, kind: str, person: Person) -> Json:
 
 
 def message_action(
-    workspace: Workspace, *, person: Person, channel: Channel, place: Message | Ephemeral, action: Json
+    workspace: Workspace,
+    *,
+    person: Person,
+    channel: Channel,
+    place: Message | Ephemeral,
+    action: Json,
+    values: Values,
 ) -> Json:
     """A press in a message; the caller adds response_url and trigger_id."""
     hidden = isinstance(place, Ephemeral)
@@ -66,7 +72,7 @@ def message_action(
             **thread,
         },
         "channel": {"id": channel.id, "name": "directmessage" if channel.is_im else channel.name},
-        "state": {"values": state_of(place.content.all_blocks(), {})},
+        "state": {"values": state_of(place.content.all_blocks(), values)},
         "actions": [action],
     }
     if isinstance(place, Message):

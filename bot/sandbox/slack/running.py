@@ -74,7 +74,7 @@ class RunningSlack:
         return self._run(self._stand_in.acting.command(user, text, **options))
 
     def press(self, user: str, action_id: str, **options: Any) -> Outcome:
-        """Acting.press: options are channel, ts, view_id, block_id, value, forged, wait."""
+        """Acting.press: options: channel, ts, view_id, block_id, value, values, forged, wait."""
         return self._run(self._stand_in.acting.press(user, action_id, **options))
 
     def submit(self, user: str, values: Values, **options: Any) -> Outcome:

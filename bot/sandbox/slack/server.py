@@ -91,7 +91,7 @@ class SlackStandIn:
                 web.route("*", "/api/{method}", self._api),
                 web.get("/link/", self.socket.handle),
                 web.post("/response/{key}", self._response_url),
-                web.post("/upload/{file_id}", self._upload),
+                web.post("/upload/{file_id}/{key}", self._upload),
                 web.get("/", self._page),
                 web.get("/archives/{channel}/{message}", self._page),
                 web.get("/page/{name}", self._static),
@@ -123,7 +123,8 @@ class SlackStandIn:
 
     async def _upload(self, request: web.Request) -> web.Response:
         content = await request.read()
-        if not files.receive(self.world, request.match_info["file_id"], content):
+        file_id, key = request.match_info["file_id"], request.match_info["key"]
+        if not files.receive(self.world, file_id, key, content):
             return web.Response(status=400, text="upload refused: unknown, repeated or of another length")
         return web.Response(text=f"OK - {len(content)}")
 

@@ -97,6 +97,7 @@ class SocketMode:
                 waiting = self._waiting.get(delivery.envelope_id)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message.get("payload"))
+                self._world.changed()
 
     async def deliver(self, kind: str, payload: Json, **fields: Any) -> tuple[Delivery, Any]:
         """Send a payload and wait for its acknowledgement; gives how it went and what the app sent back."""
@@ -107,18 +108,19 @@ class SocketMode:
         answer = self._waiting[envelope_id] = asyncio.get_running_loop().create_future()
         envelope = {"envelope_id": envelope_id, "type": kind, "payload": payload, **fields}
         begun = time.monotonic()
-        if not await self._send(envelope):
-            delivery.outcome = "no_connection"
-            return delivery, None
+        sent_back = None
         try:
-            sent_back = await asyncio.wait_for(answer, self._world.patience.ack)
+            if await self._send(envelope):
+                sent_back = await asyncio.wait_for(answer, self._world.patience.ack)
+                delivery.outcome = "acked"
+                delivery.ack_ms = round((time.monotonic() - begun) * 1000, 1)
+            else:
+                delivery.outcome = "no_connection"
         except TimeoutError:
             delivery.outcome = "timeout"
-            return delivery, None
         finally:
             del self._waiting[envelope_id]
-        delivery.outcome = "acked"
-        delivery.ack_ms = round((time.monotonic() - begun) * 1000, 1)
+            self._world.changed()
         return delivery, sent_back
 
     async def _send(self, envelope: Json) -> bool:
@@ -168,8 +170,9 @@ class SocketMode:
 
     async def _end(self, entry: tuple[web.WebSocketResponse, web.Request], how: Goodbye) -> None:
         socket, request = entry
+        if how in ("drop", "refresh_requested", "link_disabled"):
+            self._forget(entry)  # nothing is sent there any more
         if how == "drop":
-            self._forget(entry)
             if request.transport is not None:
                 request.transport.abort()
         elif how == "close":

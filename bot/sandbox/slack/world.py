@@ -5,8 +5,9 @@ which wakes the page's long poll and every waiting test.
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.sandbox.slack.faults import Faults
 from bot.sandbox.slack.messages import Conversations
@@ -46,6 +47,7 @@ class StoredFile:
     id: str
     name: str
     length: int
+    key: str = field(default_factory=lambda: secrets.token_hex(8), repr=False)  # part of the upload URL
     title: str = ""
     content: bytes | None = None
     channel: str | None = None

@@ -7,7 +7,7 @@ from bot.core.findings import Finding, Severity, Tally, Verdict
 from bot.core.ids import ClusterUid, Fingerprint, MeshName, PlanDigest, RotationId, TeamId, UserId
 from bot.core.mesh import ObjectRef, SecretState
 from bot.core.plan import BlastRadius, Mode, Plan, RootFacts, Step, StepKind
-from bot.core.progress import StepState, StepStatus, Straggler
+from bot.core.progress import Proof, StepState, StepStatus, Straggler
 from bot.core.record import (
     Card,
     CheckCouldNotRun,
@@ -199,7 +199,9 @@ def running(at: int = 3, *, done: int = 12) -> Rotation:
     if at == len(made.walk):
         return made
     current = made.walk[at][1].entered(NOW + minutes(6), minutes(10)).acted()
-    return made.with_step(current.with_progress(done=done, total=20, stragglers=STRAGGLERS))
+    return made.with_step(
+        current.with_progress(Proof(complete=False, done=done, total=20, stragglers=STRAGGLERS))
+    )
 
 
 def paused() -> Rotation:
@@ -297,7 +299,7 @@ def a_report(kind: str = "check") -> Report:
         took=timedelta(seconds=3),
         verdict=Verdict.NOT_OK,
         headline="The root certificate of prod ends in 11 days",
-        meaning="After that no proxy can talk to another. Ask for a rotation now: `/istio-root transition prod`",
+        meaning="After that no proxy can talk to another. Ask for one: `/istio-root transition prod`",
         authority="citadel_self_signed 1.4.10",
         evidence=(
             "istio-citadel runs with --self-signed-ca=true",

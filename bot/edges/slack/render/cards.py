@@ -46,7 +46,8 @@ def card(rotation: Rotation, *, approvers: tuple[str, ...]) -> Rendered:
     elif rotation.state not in _NEVER_RAN and rotation.started_at is not None:
         blocks += packed(walked_steps(rotation))
     blocks += [section(_roots(rotation.plan)), context(*_small_print(rotation, approvers))]
-    return message(f"{title(rotation)}. {_fallback(rotation)}", [*blocks, *buttons(rotation)])
+    said_first = safe(title(rotation), 200)
+    return message(f"{said_first}. {_fallback(rotation)}", [*blocks, *buttons(rotation)])
 
 
 def _fallback(rotation: Rotation) -> str:
@@ -94,7 +95,7 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
         ("Mesh", f"{code(plan.mesh, 60)} in namespace {code(plan.namespace, 60)}"),
         ("Cluster UID", code(plan.cluster_uid[:8])),
         ("What signs this mesh", code(plan.authority)),
-        ("Touches", f"{secrets}, {proxies}, {number(touched.namespaces, 'namespace')}"),
+        ("Blast radius", f"{secrets}, {proxies}, {number(touched.namespaces, 'namespace')}"),
         ("Takes", f"about {span(plan.takes)}"),
         ("Traffic", _felt(plan)),
     ]
@@ -112,10 +113,10 @@ def _roots(plan: Plan) -> str:
     return "\n".join(
         [
             f"*Old root* {short(old.fingerprint)} {code(old.subject)}",
-            f"      ends {date(old.not_after)} ({left} when this was planned)",
+            f"↳ ends {date(old.not_after)} ({left} when this was planned)",
             f"*New root* {short(new.fingerprint)} same key, same subject",
-            f"      valid {date(new.not_before)} to {date(new.not_after)} ({lifetime})",
-            f"      serial {code(f'{new.serial:x}', 40)}",
+            f"↳ valid {date(new.not_before)} to {date(new.not_after)} ({lifetime})",
+            f"↳ serial {code(f'{new.serial:x}', 40)}",
         ]
     )
 

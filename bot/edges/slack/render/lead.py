@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from bot.core.plan import Mode
 from bot.core.rotation import Rotation, RotationState
 from bot.edges.slack.render.words import code, date, moment, safe, sentence, span
 
@@ -72,7 +73,7 @@ def lead(rotation: Rotation) -> str:
 def _proposed(rotation: Rotation) -> str:
     plan = rotation.plan
     return (
-        f"The root certificate of *{safe(rotation.mesh, 60)}* would be renewed with the same key: "
+        f"The root certificate of *{safe(rotation.mesh, 60)}* would be extended: same key, "
         f"valid until {date(plan.new_root.not_after)} instead of {date(plan.old_root.not_after)}.\n"
         f"*Nothing has changed yet.* Somebody else must press *Approve* before "
         f"{moment(rotation.expires_at)}; it then starts at once and takes about {span(plan.takes)}."
@@ -90,7 +91,8 @@ def _running(rotation: Rotation) -> str:
 def _paused(rotation: Rotation, outcome: str) -> str:
     at = rotation.current
     more = f"gives this step another {span(at[0].deadline)}" if at else "goes on"
-    choices = [outcome or "A person has to decide how it goes on.", f"• *Keep waiting* {more}."]
+    choices = [outcome or "A person has to decide how it goes on.", *_meanwhile(rotation)]
+    choices.append(f"• *Keep waiting* {more}.")
     if rotation.backwards:
         choices.append("The old root is already being put back; there is nothing else to choose.")
     elif rotation.changed_the_cluster:
@@ -98,6 +100,14 @@ def _paused(rotation: Rotation, outcome: str) -> str:
     else:
         choices.append("• *Cancel* ends it here. The root has not been changed.")
     return "\n".join(choices)
+
+
+def _meanwhile(rotation: Rotation) -> list[str]:
+    """What a person woken by this wants to know first: is anything broken now?"""
+    if not rotation.changed_the_cluster or rotation.plan.mode is not Mode.EXTEND:
+        return []
+    until = date(rotation.plan.old_root.not_after)
+    return [f"Old and new root have the same key: whatever holds either goes on talking until {until}."]
 
 
 def _ran(rotation: Rotation, outcome: str) -> str:
@@ -126,6 +136,8 @@ def _never_ran(rotation: Rotation, outcome: str) -> str:
         if rotation.changed_the_cluster
         else "The root certificate was not changed."
     )
+    if rotation.changed_the_cluster:
+        return f"{said} {state}\n*Look now:* {code(f'/istio-root verify {rotation.mesh}')}"
     if rotation.state is S.SUPERSEDED:
         return f"{said} {state}"
     return f"{said} {state}\nTo ask again: {code(f'/istio-root transition {rotation.mesh}')}"

@@ -69,7 +69,7 @@ def looking(mesh: str, verb: str) -> str:
 def _help(reply: HelpShown) -> Rendered:
     mesh = reply.meshes[0] if reply.meshes else "prod"
     lines = [
-        f"*{verb}*: {what}\n      {code('/istio-root ' + example.format(mesh=mesh))}"
+        f"*{verb}*: {what}\n↳ {code('/istio-root ' + example.format(mesh=mesh))}"
         for verb, what, example in _COMMANDS
     ]
     known = ", ".join(code(one, 60) for one in reply.meshes[:30])
@@ -117,7 +117,9 @@ def _history(reply: HistoryShown) -> Rendered:
     lines += [f"… and {more} older"] if more > 0 else []
     title = f"History of {reply.mesh[:60]}"
     none = [f"No rotation of {code(reply.mesh, 60)} was ever asked for."]
-    return message(f"{title}: {len(reply.rotations)} rotations.", [header(title), *packed(lines or none)])
+    return message(
+        f"{safe(title, 120)}: {len(reply.rotations)} rotations.", [header(title), *packed(lines or none)]
+    )
 
 
 def _past(rotation: Rotation) -> str:
@@ -128,4 +130,4 @@ def _past(rotation: Rotation) -> str:
         f"{mention(rotation.requester)}{by}, root {short(rotation.plan.old_root.fingerprint)} → "
         f"{short(rotation.plan.new_root.fingerprint)}"
     )
-    return line + (f"\n      {sentence(rotation.outcome, 200)}" if rotation.outcome else "")
+    return line + (f"\n↳ {sentence(rotation.outcome, 200)}" if rotation.outcome else "")

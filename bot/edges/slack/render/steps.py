@@ -2,7 +2,7 @@
 
 from bot.core.plan import Plan, Step
 from bot.core.progress import StepState, StepStatus, Straggler
-from bot.core.rotation import Rotation
+from bot.core.rotation import Rotation, RotationState
 from bot.edges.slack.render.words import STATUS_MARK, moment, safe, sentence, span
 
 _ALL_STEPS = 6000
@@ -20,9 +20,9 @@ def _planned(at: int, step: Step, budget: int) -> str:
     third = (budget - 60) // 3
     line = f"*{at}.* {safe(step.title, third)} (about {span(step.takes)})"
     if step.why:
-        line += f"\n      {sentence(step.why, third)}"
+        line += f"\n↳ {sentence(step.why, third)}"
     if step.felt:
-        line += f"\n      ⚡ {sentence(step.felt, third)}"
+        line += f"\n⚡ {sentence(step.felt, third)}"
     return line
 
 
@@ -31,7 +31,7 @@ def undoing(plan: Plan) -> str:
     if not plan.undo_steps:
         return "*If it goes wrong:* there is nothing to undo by steps of its own."
     each = max(1500 // len(plan.undo_steps) - 10, 20)
-    steps = "\n".join(f"      {at}. {safe(s.title, each)}" for at, s in enumerate(plan.undo_steps, start=1))
+    steps = "\n".join(f"{at}. {safe(s.title, each)}" for at, s in enumerate(plan.undo_steps, start=1))
     return f"*If it goes wrong* it pauses and asks. *Roll back* is part of this approval:\n{steps}"
 
 
@@ -40,17 +40,22 @@ def walked_steps(rotation: Rotation) -> list[str]:
     walk = rotation.walk
     each = min(300, _ALL_STEPS // max(len(walk), 1) - 60)
     current = rotation.current
+    moving = rotation.state in (RotationState.RUNNING, RotationState.ROLLING_BACK)
     return [
-        _walked(at, step, state, limit=max(each, 40), is_current=current is not None and state == current[1])
+        _walked(
+            f"{at}. {safe(step.title, max(each, 40))}",
+            state,
+            word=_word(state) if moving else _word_at_rest(state),
+            is_current=not rotation.final and current is not None and state == current[1],
+        )
         for at, (step, state) in enumerate(walk, start=1)
     ]
 
 
-def _walked(at: int, step: Step, state: StepState, *, limit: int, is_current: bool) -> str:
-    name = f"{at}. {safe(step.title, limit)}"
-    line = f"{STATUS_MARK[state.status]} {f'*{name}*' if is_current else name}: {_word(state)}"
+def _walked(name: str, state: StepState, *, word: str, is_current: bool) -> str:
+    line = f"{STATUS_MARK[state.status]} {f'*{name}*' if is_current else name}: {word}"
     if state.status is StepStatus.FAILED or (is_current and state.note):
-        line += f"\n      {sentence(state.note)}" if state.note else ""
+        line += f"\n↳ {sentence(state.note)}" if state.note else ""
     return "\n".join([line, *(_stragglers(state) if is_current else [])])
 
 
@@ -67,10 +72,19 @@ def _word(state: StepState) -> str:
             return str(state.status)
 
 
+def _word_at_rest(state: StepState) -> str:
+    """Nothing moves now: no deadline, and nothing that sounds like progress."""
+    if state.status is StepStatus.PENDING:
+        return "not begun"
+    if state.status not in (StepStatus.ACTING, StepStatus.WAITING):
+        return str(state.status)
+    return f"stopped at {state.done:,} of {state.total:,}" if state.total else "begun, not proved"
+
+
 def _stragglers(state: StepState) -> list[str]:
-    lines = [f"      • {straggler_line(one, 200)}" for one in state.stragglers[:_MAX_STRAGGLERS]]
+    lines = [f"• {straggler_line(one, 200)}" for one in state.stragglers[:_MAX_STRAGGLERS]]
     missing = (state.total - state.done if state.total else len(state.stragglers)) - len(lines)
-    return [*lines, f"      … and {missing:,} more"] if lines and missing > 0 else lines
+    return [*lines, f"… and {missing:,} more"] if lines and missing > 0 else lines
 
 
 def straggler_line(straggler: Straggler, limit: int) -> str:

@@ -4,7 +4,7 @@ from bot.core.progress import Straggler
 from bot.core.record import Event, Milestone, RequestFailed, Result, StragglerFile
 from bot.core.rotation import Rotation
 from bot.edges.slack.render.blocks import Block, Rendered, context, message, packed, section
-from bot.edges.slack.render.reports import finding_line
+from bot.edges.slack.render.reports import finding_line, tally_line
 from bot.edges.slack.render.steps import straggler_line
 from bot.edges.slack.render.words import code, mention, number, safe, sentence, visible
 
@@ -62,21 +62,18 @@ def _event(content: Milestone) -> str:
 
 def result(content: Result, rotation: Rotation | None) -> Rendered:
     """How it ended: also shown in the channel, so it says which mesh."""
-    mesh = f"{safe(rotation.mesh, 60)}: " if rotation else ""
-    said = f"{mesh}{_SAID[content.event]}"
+    mesh = f" · {safe(rotation.mesh, 60)}" if rotation else ""
+    said = f"{_SAID[content.event]}{mesh}"
     lines = [line for line in (sentence(content.note, 1500), _NEXT.get(content.event, "")) if line]
-    counts = [
-        f"• {safe(tally.kind, 60)}: *{tally.ok:,} of {tally.total:,}* fine, {tally.not_ok:,} not, "
-        f"{tally.unknown:,} unknown, {tally.skipped:,} skipped"
-        for tally in content.tallies[:10]
-    ]
+    counts = [tally_line(tally) for tally in content.tallies[:10]]
     blocks = packed(["\n".join([said, *lines]), *counts, *_listed(content.stragglers)])
     return message(f"{said}. {sentence(content.note, 1500)}".strip(), blocks)
 
 
 def _listed(stragglers: tuple[Straggler, ...]) -> list[str]:
-    lines = [f"• {straggler_line(one, 300)}" for one in stragglers[:MAX_STRAGGLERS]]
+    lines = [f"• {straggler_line(one, 240)}" for one in stragglers[:MAX_STRAGGLERS]]
     more = len(stragglers) - len(lines)
+    lines = ["*Without the right root*", *lines] if lines else []
     return [*lines, f"… and {more:,} more"] if more > 0 else lines
 
 

@@ -8,7 +8,6 @@ import re
 import unicodedata
 from datetime import datetime, timedelta
 
-from bot.core.findings import Verdict
 from bot.core.ids import Fingerprint
 from bot.core.progress import StepStatus
 from bot.core.rotation import Person
@@ -21,12 +20,6 @@ _PART_OF_ENTITY = re.compile(r"(&[a-z]{0,3}|<[^>]*)$")
 _USER = re.compile(r"^[UW][A-Z0-9]{2,20}$")
 _GROUP = re.compile(r"^S[A-Z0-9]{2,20}$")
 
-VERDICT_MARK = {
-    Verdict.OK: "✅ fine",
-    Verdict.NOT_OK: "❌ not fine",
-    Verdict.UNKNOWN: "❓ unknown",
-    Verdict.SKIPPED: "⏭️ skipped",
-}
 STATUS_MARK = {
     StepStatus.PENDING: "◻️",
     StepStatus.ACTING: "▶️",
@@ -67,8 +60,10 @@ def code(text: str, limit: int = 120) -> str:
 
 
 def sentence(text: str, limit: int = 300) -> str:
-    """Escaped, with a full stop at its end."""
+    """Escaped, with a capital at its beginning and a full stop at its end."""
     said = safe(text, limit)
+    if said.partition(" ")[0].isalpha():  # a name such as ca-cert.pem stays as it is
+        said = said[0].upper() + said[1:]
     return said if not said or said[-1] in ".!?…:" else said + "."
 
 
@@ -117,7 +112,7 @@ def span(length: timedelta) -> str:
         ("h", 3600, 2),
         ("min", 60, 2),
     ):
-        if seconds >= size * least or (unit == "year" and seconds == size):
+        if seconds >= size * least or (unit in ("year", "min") and seconds == size):
             return _counted(seconds // size, unit)
     return f"{seconds} s"
 

@@ -24,7 +24,10 @@ export function reconcile(container, items, { key, build }) {
     const fresh = build(item);
     fresh.dataset.key = name;
     fresh.signature = signature;
-    if (present && present.contains(document.activeElement)) queueMicrotask(() => refocus(fresh));
+    if (present && present.contains(document.activeElement)) {
+      const { action } = document.activeElement.dataset;
+      queueMicrotask(() => refocus(fresh, action));
+    }
     return fresh;
   });
   wanted.forEach((child, index) => {
@@ -33,7 +36,9 @@ export function reconcile(container, items, { key, build }) {
   while (container.children.length > wanted.length) container.lastElementChild.remove();
 }
 
-function refocus(element) {
-  element.tabIndex = -1;
-  element.focus({ preventScroll: true });
+// The drawn-anew place of what had the focus: the same control if it is still there, else the whole.
+function refocus(fresh, action) {
+  const control = fresh.matches("button, input") ? fresh : fresh.querySelector(`[data-action="${CSS.escape(action ?? "")}"]`);
+  if (!control) fresh.tabIndex = -1;
+  (control ?? fresh).focus({ preventScroll: true });
 }

@@ -83,15 +83,16 @@ function reference(content, names) {
   if (target.startsWith("!date^")) return date(target.split("^"), label);
   if (target.startsWith("!subteam^")) return mention(names.group(target.slice(9)) ?? (label || target));
   if (target.startsWith("!")) return h("span", { class: "mention loud" }, `@${target.slice(1)}`);
-  return link(unescaped(target), label);
+  return link(unescaped(target), label, `<${unescaped(content)}>`);
 }
 
 export function mention(text) {
   return h("span", { class: "mention" }, text);
 }
 
-export function link(url, label) {
-  if (!/^(https?:|mailto:)/i.test(url)) return label || url;
+// A link, or as plain text what only pretends to be one.
+export function link(url, label, otherwise = label || url) {
+  if (!/^(https?:|mailto:)/i.test(url)) return otherwise;
   return h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, label || url);
 }
 

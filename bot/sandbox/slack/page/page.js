@@ -6,6 +6,7 @@ import { compose, describe, suggest } from "./composer.js";
 import { confirmed, showModal } from "./dialogs.js";
 import { entry } from "./messages.js";
 import { h, reconcile } from "./dom.js";
+import { readValues } from "./inputs.js";
 
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
@@ -43,14 +44,16 @@ function atPermalink() {
 
 function drawPeople() {
   const shown = state.people.filter((one) => !one.is_bot && !one.deleted);
-  reconcile($("people").appendChild($("people").querySelector("div") ?? h("div")), shown.map((one) => ({ ...one, mine: one.name === me.name })), {
+  reconcile($("people-list"), shown, {
     key: (one) => one.id,
-    build: (one) => {
-      const radio = h("input", { type: "radio", name: "me", value: one.name, onchange: () => become(one.name) });
-      radio.checked = one.mine;
-      return h("label", { class: one.mine ? "mine" : "" }, radio, h("span", {}, one.real_name.split(" ")[0], h("small", {}, ` ${one.role}`)));
-    },
+    build: (one) => h("label", {},
+      h("input", { type: "radio", name: "me", value: one.name, onchange: () => become(one.name) }),
+      h("span", {}, one.real_name.split(" ")[0], h("small", {}, ` ${one.role}`))),
   });
+  for (const radio of $("people-list").querySelectorAll("input")) {
+    radio.checked = radio.value === myself().name;
+    radio.parentElement.classList.toggle("mine", radio.checked);
+  }
 }
 
 function become(name) {
@@ -63,21 +66,21 @@ function become(name) {
 function drawHint() {
   const chip = (text, onclick) => h("button", { type: "button", class: "chip", onclick }, text);
   const type = (text) => chip(text, () => { me.place = state.main_channel; draw(state); suggest(text, state.commands); });
-  const other = state.people.find((one) => one.name === "grace");
+  const become_ = (name, shown) => (me.name === name ? shown : chip(shown, () => become(name)));
   const first = state.commands[0]?.command ?? "/help";
-  reconcile($("hint"), [{ first, mine: me.name }], {
-    key: () => "hint",
+  reconcile($("hint-steps"), [{ first, mine: me.name }], {
+    key: () => "steps",
     build: () => h("ol", {},
-      h("li", {}, "As ", me.name === "ada" ? "Ada" : chip("Ada", () => become("ada")), " send ", type(`${first} check`), ", then ", type(`${first} transition`), "."),
-      h("li", {}, "Nobody approves alone: switch to ", me.name === "grace" ? "Grace" : chip(other.real_name.split(" ")[0], () => become("grace")), " and press Approve."),
-      h("li", {}, "Watch the card, and open the replies under it.")),
+      h("li", {}, "As ", become_("ada", "Ada"), " send ", type(`${first} check`), ", then ", type(`${first} transition`)),
+      h("li", {}, "As ", become_("grace", "Grace"), " press Approve: nobody approves alone"),
+      h("li", {}, "Read on in the card's replies")),
   });
 }
 
 function drawPlaces() {
   const mine = myself().id;
   const channels = state.channels.filter((one) => !one.is_im && one.members.includes(mine));
-  const items = [...channels.map((one) => ({ id: one.id, text: `# ${one.name}` })), { id: "home", text: "Rootkeeper home" }];
+  const items = [...channels.map((one) => ({ id: one.id, text: `# ${one.name}` })), { id: "home", text: "Home" }];
   reconcile($("places"), items.map((one) => ({ ...one, here: one.id === me.place })), {
     key: (one) => one.id,
     build: (one) => h("button", { type: "button", "aria-current": one.here ? "page" : null, onclick: () => goTo(one.id) }, one.text),
@@ -92,7 +95,7 @@ function goTo(place) {
 
 function drawMain() {
   const here = channel();
-  $("channel-name").textContent = here ? `# ${here.name}` : "Rootkeeper home";
+  $("channel-name").textContent = here ? `# ${here.name}` : "Home of the app";
   const flags = [here?.is_archived && "archived", here?.is_ext_shared && "shared with another organisation"];
   $("channel-topic").textContent = here ? [here.topic, ...flags].filter(Boolean).join(" · ") : "";
   $("composer").hidden = !here;
@@ -111,16 +114,21 @@ function whispers(place, thread) {
     .map((one) => ({ ...one, ephemeral: true }));
 }
 
-function drawLog(log, items, options = {}) {
+// A log that stands at its end stays there while it grows or narrows.
+function keepEnd(log, change) {
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+  change();
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+function drawLog(log, items, options = {}) {
   const full = items.map((item) => ({ ...item, file_list: (item.files ?? []).map((id) => state.files[id]).filter(Boolean) }));
-  reconcile(log, full.length ? full : [{ ts: "none", nothing: true }], {
+  keepEnd(log, () => reconcile(log, full.length ? full : [{ ts: "none", nothing: true }], {
     key: (item) => `${me.name} ${me.place} ${item.ts}`,
     build: (item) => item.nothing
       ? h("p", { class: "nothing" }, "Nothing has been said here yet.")
       : entry(item, { ...desk, ...options }),
-  });
-  if (atEnd) log.scrollTop = log.scrollHeight;
+  }));
 }
 
 function drawHome() {
@@ -138,8 +146,10 @@ function drawThread() {
   const here = channel();
   const parent = here?.messages.find((one) => one.ts === me.thread && !one.thread_ts);
   const inThread = Boolean(parent) && (parent.replies.length > 0 || whispers(here.id, me.thread).length > 0);
-  $("thread").hidden = !inThread;
-  $("columns").classList.toggle("with-thread", inThread);
+  keepEnd($("log"), () => {
+    $("thread").hidden = !inThread;
+    $("columns").classList.toggle("with-thread", inThread);
+  });
   if (!inThread) return;
   const replies = [...parent.replies.map((one) => ({ ...one, broadcast: false })), ...whispers(here.id, me.thread)]
     .sort((one, other) => one.ts.localeCompare(other.ts));
@@ -156,7 +166,8 @@ async function press(place, block_id, element, value, control) {
   if (element.confirm && !(await confirmed(element.confirm, names))) return;
   if (element.url) window.open(element.url, "_blank", "noopener");
   const where = channel() ? { channel: me.place } : {};
-  await attempt(act("press", { user: myself().id, ...where, ...place, action_id: element.action_id, block_id, value }), control);
+  const values = readValues(control.closest("article, form, .home"));
+  await attempt(act("press", { user: myself().id, ...where, ...place, action_id: element.action_id, block_id, value, values }), control);
 }
 
 // Wait for the app with the control marked busy; whatever the sandbox itself refuses is said in a toast.
@@ -205,5 +216,6 @@ $("thread-close").addEventListener("click", () => { me.thread = null; drawThread
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && me.thread && !document.querySelector("dialog[open]")) $("thread-close").click();
 });
+$("hint").open = window.innerWidth > 760;
 compose((text) => attempt(act("command", { user: myself().id, channel: me.place, text })), () => state?.commands ?? []);
 follow(show, lost);
