@@ -44,7 +44,7 @@ testbed: $(DEV_STAMP)  ## build the real layer's servers (once: 20 minutes on 2 
 	$(RUN) -m tests.testbed.build
 
 golden: $(DEV_STAMP)  ## write the golden files anew; read the difference before you commit it
-	UPDATE_GOLDEN=1 $(RUN) -m pytest -q tests/unit
+	ROOTKEEPER_UPDATE_GOLDEN=1 $(RUN) -m pytest -q tests/unit
 	$(RUN) -m tests.unit.test_env_example
 
 picture: $(DEV_STAMP)  ## take the README's pictures anew from the running sandbox
