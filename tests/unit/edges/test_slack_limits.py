@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bot.core.findings import Finding, Severity, Tally, Verdict
 from bot.core.ids import MeshName
 from bot.core.plan import StepKind
-from bot.core.progress import StepState, Straggler
+from bot.core.progress import Proof, StepState, Straggler
 from bot.core.record import (
     CheckCouldNotRun,
     Event,
@@ -152,7 +152,7 @@ def test_any_text_in_any_state_makes_a_card_that_slack_takes(
     stragglers = (Straggler(what=text, reason=text, cure=text),) * 10
     current = rotation.walk[0][1].entered(NOW, timedelta(minutes=10)).acted()
     rotation = rotation.with_step(
-        current.with_progress(done=1, total=10**6, stragglers=stragglers, note=text)
+        current.with_progress(Proof(complete=False, done=1, total=10**6, stragglers=stragglers, note=text))
     )
 
     hold(render(CARD, rotation=rotation, approvers=(*APPROVERS, text)))

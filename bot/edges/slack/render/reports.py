@@ -2,6 +2,7 @@
 
 from bot.core.findings import Finding, Severity, Tally, Verdict
 from bot.core.record import CheckCouldNotRun, DailyLine, Report, ReportPosted, Warned
+from bot.core.wording import count
 from bot.edges.slack.render.blocks import Block, Rendered, context, fields, header, message, packed, section
 from bot.edges.slack.render.steps import straggler_line
 from bot.edges.slack.render.words import (
@@ -9,7 +10,6 @@ from bot.edges.slack.render.words import (
     date,
     mention,
     moment,
-    number,
     remaining,
     safe,
     sentence,
@@ -31,7 +31,7 @@ _VERDICT = {
     Verdict.UNKNOWN: ("❓", "could not tell"),
     Verdict.SKIPPED: ("⏭️", "nothing to do"),
 }
-_SEVERITY = {Severity.CRITICAL: "🔴 critical", Severity.WARNING: "🟠 warning", Severity.INFO: "i note"}
+_SEVERITY = {Severity.CRITICAL: "🔴 critical", Severity.WARNING: "🟠 warning", Severity.INFO: "🔵 note"}
 
 
 def asked_for(content: ReportPosted) -> Rendered:
@@ -142,7 +142,7 @@ def _findings(report: Report) -> list[Block]:
     fine = sum(1 for f in report.findings if f.verdict is Verdict.OK)
     if fine:
         lines.append(
-            f"✅ {number(fine, 'other check')} fine" if telling else f"✅ {number(fine, 'check')} fine"
+            f"✅ {count(fine, 'other check')} fine" if telling else f"✅ {count(fine, 'check')} fine"
         )
     label = "Found, worst first" if telling else "Found"
     return [section(f"*{label}*\n{lines[0]}"), *map(section, lines[1:])] if lines else []
