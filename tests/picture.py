@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from bot.sandbox import drive
 from bot.sandbox.drive import Story
@@ -10,7 +10,7 @@ from bot.sandbox.run import MESH, running_sandbox
 from tests.browser import FLAGS, chromium
 
 DOCS = Path(__file__).parents[1] / "docs"
-SIZE = {"width": 1180, "height": 1120}
+SIZE: ViewportSize = {"width": 1180, "height": 1120}
 
 
 def main() -> None:
