@@ -240,12 +240,15 @@ def _check_version(address: Address, old: Json, new: Json) -> None:
 
 
 def _check_preconditions(address: Address, old: Json, wanted: Json) -> None:
-    for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+    fields = (
+        ("uid", "UID", "deleted and then recreated"),
+        ("resourceVersion", "ResourceVersion", "modified"),
+    )
+    for field, label, fate in fields:
         if wanted.get(field) and wanted[field] != meta(old)[field]:
             text = f"the {label} in the precondition ({wanted[field]}) does not match the {label} in record"
-            raise conflict(
-                address.resource, address.name, f"{text} ({meta(old)[field]}). The object might have"
-            )
+            text += f" ({meta(old)[field]}). The object might have been {fate}"
+            raise conflict(address.resource, address.name, text)
 
 
 def _carried_over(address: Address, old: Json, new: Json) -> Json:

@@ -46,7 +46,8 @@ def card(rotation: Rotation, *, approvers: tuple[str, ...]) -> Rendered:
     elif rotation.state not in _NEVER_RAN and rotation.started_at is not None:
         blocks += packed(walked_steps(rotation))
     blocks += [section(_roots(rotation.plan)), context(*_small_print(rotation, approvers))]
-    return message(f"{title(rotation)}. {_fallback(rotation)}", [*blocks, *buttons(rotation)])
+    said_first = safe(title(rotation), 200)
+    return message(f"{said_first}. {_fallback(rotation)}", [*blocks, *buttons(rotation)])
 
 
 def _fallback(rotation: Rotation) -> str:

@@ -71,7 +71,7 @@ def result(content: Result, rotation: Rotation | None) -> Rendered:
 
 
 def _listed(stragglers: tuple[Straggler, ...]) -> list[str]:
-    lines = [f"• {straggler_line(one, 300)}" for one in stragglers[:MAX_STRAGGLERS]]
+    lines = [f"• {straggler_line(one, 240)}" for one in stragglers[:MAX_STRAGGLERS]]
     more = len(stragglers) - len(lines)
     lines = ["*Without the right root*", *lines] if lines else []
     return [*lines, f"… and {more:,} more"] if more > 0 else lines
