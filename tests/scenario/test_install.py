@@ -62,5 +62,5 @@ def test_the_image_s_commands_give_a_program_that_answers_and_nothing_to_install
     # the sources are gone: what answers is what was installed
     shutil.rmtree(machine / "build" / "bot")
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
-    assert version in run(f"{PLACE}/bin/rootkeeper version", within=machine)
+    assert version in run(f"{PLACE}/bin/rootkeeper --version", within=machine)
     assert list((machine / "environment" / "lib").glob("*/site-packages/pip")) == []
