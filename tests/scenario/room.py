@@ -301,6 +301,11 @@ class Room:
         self.cluster.do(lambda c: c.store.subscribe(heard))
         return happened
 
+    def came(self, happened: threading.Event, what: str, *, seconds: float = ROTATION) -> None:
+        """Wait for a moment that `when` tells of."""
+        if not happened.wait(seconds):
+            raise AssertionError(f"never came to this: {what}\n--- log\n{self.bot.said[-4000:]}")
+
     def widen_limits(self, factor: float = 20.0) -> None:
         """Slack's rate limits, so many times as wide: a test presses more in a second than people do."""
         self.slack.ask(lambda world: setattr(world.throttle, "_factor", factor))

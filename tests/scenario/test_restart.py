@@ -7,7 +7,7 @@ from bot.core.rotation import RotationState
 from bot.sandbox.slack.faults import MethodFault
 from bot.sandbox.slack.workspace import GRACE
 from tests.scenario.moments import Moment, backed_up, restarted, root_written, workload_renewed
-from tests.scenario.room import ROTATION, Room, buttons, open_room
+from tests.scenario.room import Room, buttons, open_room
 
 MOMENTS: dict[str, Moment] = {
     "the backup was made": backed_up,
@@ -48,8 +48,9 @@ def test_killed_at_six_moments_of_one_rotation_it_ends_as_if_nothing_had_been() 
         room.press(GRACE, "approve", ts)
 
         for what, happened in struck.items():
-            assert happened.wait(ROTATION), f"never came to this: {what}"
-            room.restart()
+            room.came(happened, what)
+            room.bot.end(kill=True)
+            room.bot.start()
         room.speak()
 
         room.result(ts)
@@ -83,14 +84,14 @@ def test_killed_and_started_again_while_slack_is_down_it_rotates_and_tells_all_o
         renewed = room.when(workload_renewed, room.strike_dead)
         piloted = room.when(restarted("istio-telemetry"))
         room.approve(ts)
-        assert written.wait(ROTATION)
+        room.came(written, "the root was written")
         room.slack.fail("*", MethodFault(answer="server_error"), times=100_000)
         room.slack.say_goodbye("drop")
 
-        assert renewed.wait(ROTATION)
+        room.came(renewed, "the secrets began to change")
         room.bot.end(kill=True)
         room.bot.start()
-        assert piloted.wait(ROTATION), "without Slack the rotation stood still"
+        room.came(piloted, "a rotation that goes on without Slack")
         room.slack.ask(lambda world: world.faults.clear())
 
         room.result(ts)
@@ -103,7 +104,7 @@ def test_asked_to_stop_in_the_middle_it_ends_within_five_seconds_and_goes_on_lat
         ts = room.propose()
         renewed = room.when(workload_renewed)
         room.approve(ts)
-        assert renewed.wait(ROTATION)
+        room.came(renewed, "the secrets began to change")
 
         began = time.monotonic()
         code = room.bot.end()
