@@ -105,7 +105,9 @@ def _typed(story: Story, user: str, text: str) -> None:
 def check(story: Story) -> None:
     """The root is about to expire, and `check` says so."""
     _typed(story, ADA, f"/istio-root check {story.mesh}")
-    report = story.seen(lambda m: f"Check of {story.mesh}" in _text(m), what="the report of the check")
+    report = story.seen(
+        lambda m: "ca.expiry" in _text(m) and "Asked by" in _text(m), what="the report of the check"
+    )
     story.tell(f"check: {report.content.text}")
 
 
