@@ -154,7 +154,9 @@ class Room:
 
     def titled(self, ts: str, words: str, *, seconds: float = ROTATION) -> Message:
         """Wait until the card's text says so: `root rotation done`, `paused`, `expired`."""
-        return self.card(ts, lambda m: words in m.content.text, f"a card that says {words!r}", seconds=seconds)
+        return self.card(
+            ts, lambda m: words in m.content.text, f"a card that says {words!r}", seconds=seconds
+        )
 
     def listen(self, user: str) -> None:
         """Take note of what a person was shown until now."""
@@ -320,7 +322,7 @@ class Room:
         self.slack.ask(lambda world: world.faults.clear())
 
     def strike_dead(self) -> None:
-        """kill -9, at once, from any thread."""
+        """Kill -9, at once, from any thread."""
         assert self.bot.process is not None
         self.bot.process.kill()
 
