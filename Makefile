@@ -13,13 +13,15 @@ DEV_STAMP := $(VENV)/.dev-$(shell cat requirements-dev.lock pyproject.toml | cks
 PIP     := $(RUN) -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help demo story test lint format testbed golden lock image
+.PHONY: help demo install story test lint format testbed golden picture lock image
 
 help:  ## say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
 demo: $(RUN_STAMP)  ## show a rotation on this machine: stand-ins of Slack and a cluster, the real bot
 	$(RUN) -m bot sandbox
+
+install: $(RUN_STAMP)  ## put the `rootkeeper` command into .venv/bin
 
 story: $(RUN_STAMP)  ## play the same rotation without hands, a line per step
 	$(RUN) -m bot sandbox --drive
@@ -42,8 +44,11 @@ testbed: $(DEV_STAMP)  ## build the real layer's servers (once: 20 minutes on 2 
 	$(RUN) -m tests.testbed.build
 
 golden: $(DEV_STAMP)  ## write the golden files anew; read the difference before you commit it
-	UPDATE_GOLDEN=1 $(RUN) -m pytest -q tests/unit
+	ROOTKEEPER_UPDATE_GOLDEN=1 $(RUN) -m pytest -q tests/unit
 	$(RUN) -m tests.unit.test_env_example
+
+picture: $(DEV_STAMP)  ## take the README's pictures anew from the running sandbox
+	$(RUN) -m tests.picture
 
 lock: LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock:  ## pin the newest allowed versions with their hashes (needs uv)

@@ -29,7 +29,6 @@ from bot.flow import look
 from bot.flow.ports import MeshPorts
 from bot.flow.propose import draft_plan
 from bot.process import BotProcess
-from bot.sandbox.run import run_sandbox
 from bot.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -174,6 +173,9 @@ def sandbox(
     record: Annotated[Path | None, typer.Option(help="Write the messages seen as JSON.")] = None,
 ) -> None:
     """Try everything on this machine: a stand-in of Slack, of a cluster, and the real bot between them."""
+    # Imported here: the bot itself has no use for it, and it costs half a second and 13 MiB.
+    from bot.sandbox.run import run_sandbox  # noqa: PLC0415
+
     with _told():
         code = run_sandbox(typer.echo, port=port, drive=drive, record=record)
         raise typer.Exit(code)

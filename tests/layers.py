@@ -4,10 +4,12 @@ The layers are the directories under tests/: unit, contract, scenario, real. Wit
 could not run is a failure: a green run there has run everything.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -122,3 +124,10 @@ class LayerReport:
         narrowed = config.option.keyword or config.option.markexpr or config.option.collectonly
         whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not narrowed
         return faults_in_ci(self._outcomes.values()) if self._ci and whole else []
+
+
+def missing_tool(reason: str) -> NoReturn:
+    """This machine lacks what the test needs: skipped with the reason, a failure with CI=true."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

@@ -98,7 +98,7 @@ def _restart(workload: Workload, reason: str) -> Step:
     return make_step(
         StepKind.RESTART,
         target=workload.ref,
-        why=f"{reason}; only if it still holds the other root",
+        why=reason,
         felt=component.felt if component else "",
     )
 

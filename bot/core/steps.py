@@ -78,7 +78,7 @@ _CATALOGUE = {
         ),
         StepEntry(
             kind=StepKind.RESTART,
-            title="Restart {target}",
+            title="Restart {target}, if it still holds the other root",
             felt="",
             undo="restarted again after the old root is back",
             takes=timedelta(minutes=1),

@@ -27,8 +27,12 @@ NEVER_DEBUG = ("kubernetes", "kubernetes.client.rest")
 """Logs whole response bodies at debug: workloads' private keys are in them."""
 
 _SECRET_NAMES = re.compile(
-    r"(?:^|[_.-])(?:token|password|passwd|(?:client|signing)_secret|authorization|private[_-]?key|key[_-]?data|response_url)$",
-    re.IGNORECASE,
+    r"""
+    (?:^|[_.-])
+    (?: token | password | passwd | (?:client|signing)_secret | authorization
+      | private[_-]?key | key[_-]?data | response_url )$
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 _SECRETS = re.compile(
     r"""

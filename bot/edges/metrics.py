@@ -5,8 +5,9 @@ them is counted. What is a state rather than an event (rotations, outbox) is ask
 """
 
 from collections import Counter as Tallied
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -38,6 +39,8 @@ STEP_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400)
 ALL_THAT_WAITS = timedelta(days=365)
 """How far ahead to ask the outbox, so that postponed messages count as waiting, too."""
 MOST_COUNTED = 1000
+
+T = TypeVar("T")
 
 
 class Metrics:
@@ -79,6 +82,21 @@ class Metrics:
     def slack_called(self, method: str, result: str) -> None:
         """A call to Slack ended: `ok`, or Slack's error code."""
         self._slack_calls.labels(method, result).inc()
+
+    def counted(self, call: Callable[..., T]) -> Callable[..., T]:
+        """A Slack client's `api_call`, counted: its first argument is the method's name."""
+
+        def counting(method: str, /, *args: Any, **named: Any) -> T:
+            try:
+                answer = call(method, *args, **named)
+            except Exception as error:
+                response = getattr(error, "response", None)
+                self.slack_called(method, response["error"] if response else type(error).__name__)
+                raise
+            self.slack_called(method, "ok")
+            return answer
+
+        return counting
 
     def seen(self, snapshot: MeshSnapshot) -> None:
         """A cluster was read."""

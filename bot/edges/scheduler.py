@@ -89,7 +89,9 @@ class AdvanceLoop:
     def _take_turn(self, rotation_id: RotationId) -> None:
         with self._lock:
             self._turns[rotation_id] = Turn.RUNNING
-        after = self._advance_once(rotation_id)
+        # whatever is logged on the way, by any edge, names the rotation
+        with structlog.contextvars.bound_contextvars(rotation=rotation_id):
+            after = self._advance_once(rotation_id)
         with self._lock:
             again = self._turns.pop(rotation_id) is Turn.RUNNING_AGAIN
         if again:
@@ -102,7 +104,7 @@ class AdvanceLoop:
         try:
             outcome = self._advance(rotation_id)
         except (NotLeader, RecordAbsent) as error:
-            log.warning("rotation left alone", rotation=rotation_id, reason=str(error))
+            log.warning("rotation left alone", reason=str(error))
             return None
         except RootkeeperError as error:
             return self._retry_after(rotation_id, error)
@@ -122,7 +124,6 @@ class AdvanceLoop:
             after = timedelta(0)
         log.warning(
             "advancing failed",
-            rotation=rotation_id,
             error=type(error).__name__,
             reason=error.message,
             retry_after_seconds=after.total_seconds(),

@@ -31,9 +31,10 @@ class Story:
     """One telling of the story."""
 
     slack: RunningSlack
-    cluster: RunningCluster
     mesh: str
     say: Say
+    cluster: RunningCluster | None = None
+    """None where the mesh is a real one."""
     began: float = field(default_factory=time.monotonic)
     card: str = ""
     """The approval card's ts."""
@@ -104,7 +105,9 @@ def _typed(story: Story, user: str, text: str) -> None:
 def check(story: Story) -> None:
     """The root is about to expire, and `check` says so."""
     _typed(story, ADA, f"/istio-root check {story.mesh}")
-    report = story.seen(lambda m: "ca.expiry" in _text(m) and not m.is_reply, what="the report of the check")
+    report = story.seen(
+        lambda m: "ca.expiry" in _text(m) and "Asked by" in _text(m), what="the report of the check"
+    )
     story.tell(f"check: {report.content.text}")
 
 
@@ -163,6 +166,8 @@ def rotate(story: Story) -> None:
 
 def truth(story: Story) -> None:
     """What the mesh's processes really hold, asked behind the bot's back; and how it got there."""
+    if story.cluster is None:
+        return
     truths = story.cluster.truths()
     serials = {t.serial for t in truths}
     if len(serials) != 1 or not truths:

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from bot.sandbox.cluster.running import RunningCluster, running_cluster
 from bot.sandbox.cluster.scene import Scene
+from bot.sandbox.cluster.standin import SPEED
 from bot.sandbox.drive import play
 from bot.sandbox.slack.running import RunningSlack, running_slack
 from bot.sandbox.slack.workspace import APPROVERS, MESH_OPS
@@ -81,13 +82,17 @@ class Sandbox:
 
 @contextmanager
 def running_sandbox(
-    *, port: int = 0, scene: Scene | None = None, settings: dict[str, str] | None = None
+    *,
+    port: int = 0,
+    scene: Scene | None = None,
+    settings: dict[str, str] | None = None,
+    speed: float = SPEED,
 ) -> Iterator[Sandbox]:
     """Slack, a cluster and the bot, until the block ends; `settings` add to or replace the bot's."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="rootkeeper-sandbox-")))
         slack = stack.enter_context(running_slack(port=port))
-        cluster = stack.enter_context(running_cluster(scene))
+        cluster = stack.enter_context(running_cluster(scene, speed=speed))
         kubeconfig = cluster.write_kubeconfig(folder / "kubeconfig")
         environment = bot_settings(slack, kubeconfig, folder) | (settings or {})
         bot = BotChild(environment=environment, log=folder / "bot.log")

@@ -12,10 +12,11 @@ from tests.contract.cluster_sides import METADATA_LIST, Side, raw, refused, text
 
 
 def test_secrets_are_selected_by_their_type(side: Side) -> None:
-    side.secret("of-a-type", {}, type="sandbox.example/wanted")
+    wanted = f"sandbox.example/{side.namespace}"
+    side.secret("of-a-type", {}, type=wanted)
     side.secret("of-another", {}, type="sandbox.example/other")
 
-    found = side.core.list_secret_for_all_namespaces(field_selector="type=sandbox.example/wanted").items
+    found = side.core.list_secret_for_all_namespaces(field_selector=f"type={wanted}").items
 
     assert [(each.metadata.namespace, each.metadata.name) for each in found] == [
         (side.namespace, "of-a-type")

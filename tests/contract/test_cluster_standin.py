@@ -176,6 +176,35 @@ def test_data_that_is_no_base64_is_a_bad_request(side: Side) -> None:
     assert "illegal base64 data at input byte 0" in body["message"]
 
 
+def test_a_patch_with_data_that_is_no_base64_is_invalid_and_the_refusal_quotes_the_whole_secret(
+    side: Side,
+) -> None:
+    side.secret("quoted", {"a": text64("1"), "key": text64("private")})
+
+    code, body = refused(
+        lambda: side.core.patch_namespaced_secret(
+            "quoted", side.namespace, {"data": {"a": "-----BEGIN"}}, _content_type=MERGE
+        )
+    )
+
+    assert (code, body["reason"]) == (422, "Invalid")
+    assert "illegal base64 data at input byte 0" in body["message"]
+    assert text64("private") in body["message"]  # so such a refusal must never be logged or told
+
+
+def test_a_patch_cannot_change_a_uid(side: Side) -> None:
+    side.secret("same-uid", {})
+
+    code, body = refused(
+        lambda: side.core.patch_namespaced_secret(
+            "same-uid", side.namespace, {"metadata": {"uid": "1"}}, _content_type=MERGE
+        )
+    )
+
+    assert code == 422
+    assert body["message"].endswith('metadata.uid: Invalid value: "1": field is immutable')
+
+
 def test_what_is_not_there_is_not_found(side: Side) -> None:
     code, body = refused(lambda: side.core.read_namespaced_secret("nothing", side.namespace))
 

@@ -262,7 +262,7 @@ class TestBed:
 
     def _end(self) -> None:
         while self._processes:
-            self._processes.pop().stop()
+            self._processes.pop().kill()  # nothing here is to be kept, so nothing needs to be asked
         shutil.rmtree(self.data, ignore_errors=True)
         if self._given is None:
             shutil.rmtree(self.directory, ignore_errors=True)

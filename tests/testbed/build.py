@@ -89,6 +89,11 @@ def available() -> str | None:
     return None
 
 
+def built() -> bool:
+    """Whether everything is there, so that build() returns at once."""
+    return available() is None and not _missing(binaries())
+
+
 def build() -> Path:
     """Give the directory with every binary, building first what is missing (20 minutes on 2 cores)."""
     reason = available()

@@ -115,7 +115,11 @@ class CitadelMesh:
         return all(_rolled_out(each) for each in self._api.list("/apis/apps/v1/deployments"))
 
     def citadel_ready(self) -> bool:
-        return _rolled_out(self._api.get(CITADEL_DEPLOYMENT))
+        """Whether Citadel's Deployment has rolled out and its pods say the same (its status comes later)."""
+        deployment = self._api.get(CITADEL_DEPLOYMENT)
+        found = self._api.list(f"/api/v1/namespaces/{objects.SYSTEM}/pods", labelSelector="istio=citadel")
+        wanted = deployment["spec"]["replicas"]
+        return _rolled_out(deployment) and len(found) == wanted and all(_ready(pod) for pod in found)
 
     # Starting
 
@@ -189,8 +193,14 @@ class CitadelMesh:
 
 
 def _rolled_out(deployment: Object) -> bool:
-    """Whether the controller has seen this generation and all its pods are new and ready (as kubectl does)."""
+    """Whether the controller has seen this generation and all its pods are new and ready."""
     wanted, status = deployment["spec"]["replicas"], deployment.get("status", {})
     seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
     counts = (status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas"))
     return seen and all(count == wanted for count in counts)
+
+
+def _ready(pod: Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    is_ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return is_ready and "deletionTimestamp" not in pod["metadata"]

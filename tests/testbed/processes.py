@@ -67,6 +67,7 @@ class Process:
             self.kill()
 
     def kill(self) -> None:
+        """End it at once. Safe to call twice."""
         self._popen.kill()
         self._popen.wait()
 

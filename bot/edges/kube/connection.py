@@ -150,7 +150,8 @@ class Connection:
         if "authorization" in headers:
             sent.append(f"authorization: {headers['authorization']}")
         # One bound for all of it: the API server answers only when it has reached the node.
-        options: dict[str, Any] = {"header": sent, "timeout": seconds}
+        # No redirect is followed: the token would go along.
+        options: dict[str, Any] = {"header": sent, "timeout": seconds, "redirect_limit": 0}
         settings = self._api.configuration
         if settings.proxy or settings.proxy_headers:
             options = _with_proxy(options, settings, url, headers)

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from bot.core.certificates import Bundle, Certificate, KeyFacts, describe_key, read_bundle, read_der
 from bot.core.mesh import (
@@ -73,8 +74,9 @@ def value_of(encoded: str) -> bytes | None:
         return None
 
 
+@lru_cache(maxsize=64)
 def bundle_of(encoded: str | None) -> Bundle:
-    """The certificates of a base64 value; absent is like empty."""
+    """The certificates of a base64 value; absent is like empty. Cached: copies of one root abound."""
     value = value_of(encoded or "")
     if value is not None:
         return read_bundle(value)

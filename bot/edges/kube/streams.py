@@ -7,8 +7,8 @@ stream, which port forwarding does not signal; everything has a deadline.
 
 import http.client
 import io
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from time import monotonic
 
 import websocket
@@ -72,7 +72,7 @@ def run_in_pod(
     socket = client.stream(pod.under("exec"), query=query, protocols=EXEC_PROTOCOLS, seconds=deadline.left())
     complaint = b""
     ended = False
-    with closing(socket):
+    with _dropped(socket):
         try:
             for channel, data in _frames(socket, deadline):
                 if channel == _OUTPUT:
@@ -88,6 +88,20 @@ def run_in_pod(
                 raise
     if not ended:
         raise ClusterUnreachable("the connection to the container broke before the command ended")
+
+
+@contextmanager
+def _dropped(socket: websocket.WebSocket) -> Iterator[None]:
+    """Let go of a WebSocket at the end, at once.
+
+    Its own `close` waits up to three seconds for the other side's farewell, and leaves the socket
+    open when the other side has taken leave first.
+    """
+    let_go: Callable[[], None] = socket.shutdown
+    try:
+        yield
+    finally:
+        let_go()
 
 
 def _check_outcome(data: bytes, complaint: bytes) -> None:
@@ -128,7 +142,7 @@ def get_from_pod(
     """
     target, query = pod.under("portforward"), [("ports", str(port))]
     socket = client.stream(target, query=query, protocols=FORWARD_PROTOCOL, seconds=deadline.left())
-    with closing(socket):
+    with _dropped(socket):
         request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n".encode()
         try:
             socket.send_binary(bytes((_DATA,)) + request)

@@ -118,7 +118,7 @@ def refusal(doing: Doing, code: int, body: bytes, *, retry_after: str | None) ->
             return Expired(status.metadata.token if status.metadata else "")
         case 429 | 503:
             return _busy(doing, code, said, _pause(status, retry_after))
-        case _ if code >= 500:
+        case _ if code >= 500 or code < 400:
             return _broken(doing, f"the API server answered {code}: {said}")
         case _:
             return ClusterRefused(f"{doing} was refused with {code}: {said}")

@@ -153,12 +153,16 @@ class WebhookConfiguration(Wire, frozen=True):
     webhooks: list[WebhookEntry] | None = None
 
 
+class ValueSource(Wire, frozen=True):
+    """`valueFrom` of a variable; that there is one is all that matters."""
+
+
 class EnvironmentVariable(Wire, frozen=True):
     """One of `env`."""
 
     name: str = ""
     value: str | None = None
-    value_from: msgspec.Raw | None = None
+    value_from: ValueSource | None = None
 
 
 class ContainerWire(Wire, frozen=True):

@@ -120,6 +120,13 @@ def build_app(
     return app
 
 
+def _quieten() -> None:
+    """The libraries' debug logs repeat whole payloads: what people type must not get there."""
+    for name in ("slack_bolt", "slack_sdk"):
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.INFO))
+
+
 class SlackEdge:
     """The bot's ears in Slack: built once, connected, closed once."""
 
@@ -135,6 +142,7 @@ class SlackEdge:
         meshes: Sequence[MeshName],
         lifetime: timedelta,
     ) -> None:
+        _quieten()
         self._clock = clock
         self._executor = ThreadPoolExecutor(LISTENER_THREADS, thread_name_prefix="slack-listener")
         listeners = Listeners(

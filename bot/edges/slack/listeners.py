@@ -3,6 +3,7 @@
 A listener that works is a deaf bot: Bolt's threads are few, and an ack after three seconds is lost.
 """
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -41,6 +42,9 @@ _NOT_A_BUTTON = Refused(
 _DIALOG_FAILED = Refused(
     sentence="Slack did not open the dialog in time",
     hint="Try again, or type it: `/istio-root transition <mesh> lifetime=10y <reason>`.",
+)
+_NOT_TAKEN = Refused(
+    sentence="Rootkeeper could not take that: it is starting or stopping", hint="Try again in a minute."
 )
 _DIALOG_STRANGE = Refused(sentence="That dialog could not be read", hint="Open it again.")
 
@@ -100,6 +104,7 @@ class Listeners:
         for button in ACTS:
             app.action(button)(self.pressed)
         app.action(Button.REJECT)(self.pressed_reject)
+        app.action(re.compile(".*"))(self.pressed_something_else)
         app.view(Dialog.TRANSITION)(self.sent_transition)
         app.view(Dialog.REJECTION)(self.sent_rejection)
         app.error(self.failed)
@@ -145,14 +150,14 @@ class Listeners:
             self._client.views_open(trigger_id=str(body.get("trigger_id", "")), view=view)
         except SLACK_TROUBLE as error:
             _log.warning("dialog not opened", user=caller.user, fault=fault_of(error).code)
-            self._scheduler.soon(lambda: self._replies.reply(caller, _DIALOG_FAILED))
+            self._soon(caller, lambda: self._replies.reply(caller, _DIALOG_FAILED))
 
     def _take(self, ack: Ack, caller: Caller, *, intent: Intent) -> None:
         if intent.verb is Verb.HELP:
             _answer(ack, HelpShown(meshes=self._meshes))
             return
         ack(response_type="ephemeral", text=looking(intent.mesh, intent.verb))
-        self._scheduler.soon(lambda: self._desk.command(caller, intent))
+        self._soon(caller, lambda: self._desk.command(caller, intent))
 
     def pressed(self, ack: Ack, body: Body) -> None:
         """A button that decides at once."""
@@ -171,6 +176,11 @@ class Listeners:
             self._refuse(caller, _NOT_A_BUTTON)
             return
         self._open(body, caller=caller, view=rejection_dialog(rotation_id, channel=caller.channel))
+
+    def pressed_something_else(self, ack: Ack, body: Body) -> None:
+        """A button of another version of the bot."""
+        ack()
+        self._refuse(reading.presser(body), _NOT_A_BUTTON)
 
     def sent_rejection(self, ack: Ack, body: Body) -> None:
         """The rejection's reason: the desk checks person, place and rotation as for any button."""
@@ -195,7 +205,7 @@ class Listeners:
         if intent is None:
             self._refuse(caller, _DIALOG_STRANGE)
             return
-        self._scheduler.soon(lambda: self._plan(caller, intent))
+        self._soon(caller, lambda: self._plan(caller, intent))
 
     def _intent(self, body: Body) -> Intent | None:
         mesh = MeshName(reading.carried(body).get("mesh") or reading.entered(body, Field.MESH))
@@ -211,12 +221,20 @@ class Listeners:
         self._desk.command(caller, intent)
 
     def _decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
-        self._scheduler.soon(lambda: self._desk.decide(caller, act, rotation_id, note=note))
+        self._soon(caller, lambda: self._desk.decide(caller, act, rotation_id, note=note))
 
     def _refuse(self, caller: Caller, refusal: Refused) -> None:
         """A payload that no card or dialog of ours makes; its content is not worth logging."""
         _log.warning("strange payload refused", team=caller.team, user=caller.user, channel=caller.channel)
-        self._scheduler.soon(lambda: self._replies.reply(caller, refusal))
+        self._soon(caller, lambda: self._replies.reply(caller, refusal))
+
+    def _soon(self, caller: Caller, work: Callable[[], None]) -> None:
+        """Hand over; never raises, because Bolt takes an ack back when its listener fails after it."""
+        try:
+            self._scheduler.soon(work)
+        except Exception as error:  # noqa: BLE001
+            _log.error("work not taken", user=caller.user, exc_info=error)
+            self._replies.reply(caller, _NOT_TAKEN)
 
     def failed(self, error: Exception) -> None:
         """A bug in a listener: the person sees Slack's own error, the log the trace; never the payload."""

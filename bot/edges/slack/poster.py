@@ -70,8 +70,12 @@ class Poster:
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self.trouble = ""
-        """Why Slack takes nothing at present, in words; empty while it does."""
+        self._troubles: dict[str, str] = {}
+
+    @property
+    def trouble(self) -> str:
+        """Why the oldest untold message is not told yet, and the cure; empty when none waits."""
+        return next(iter(tuple(self._troubles.values())), "")
 
     def start(self) -> None:
         """Deliver on a thread of its own from now on."""
@@ -128,6 +132,12 @@ class Poster:
         except SLACK_TROUBLE as error:
             self._put_back(queued, fault_of(error), now=now)
             return False
+        except RootkeeperError:
+            raise
+        except Exception as error:  # noqa: BLE001  (a message that cannot be drawn must not stop the others)
+            _log.error("message not drawn", reference=_reference(queued), exc_info=error)
+            self._put_back(queued, Fault(kind=Kind.PASSING, code=f"bug, {_reference(queued)}"), now=now)
+            return False
         if told is None:
             return False
         self._record(queued, told)
@@ -138,7 +148,7 @@ class Poster:
         self._outbox.delivered(queued, channel=told.channel, ts=told.ts, now=self._clock.now())
         del self._told[queued.id]
         self._held.pop(queued.message.subject, None)
-        self.trouble = ""
+        self._troubles.pop(_key(queued), None)
         _log.info("message told", id=queued.id, subject=queued.message.subject, edit=told.edit)
 
     def _tell(self, queued: Queued, now: datetime) -> Told | None:
@@ -223,13 +233,14 @@ class Poster:
         said: dict[str, Any] = {"id": queued.id, "subject": queued.message.subject, "fault": fault.code}
         if fault.kind is Kind.UNSAYABLE or now - queued.created_at >= GIVE_UP_AFTER:
             self._outbox.given_up(queued, now=now, fault=fault.code)
+            self._troubles.pop(_key(queued), None)
             _log.error("message given up", **said)
             return
         until = now + _back_off(fault, queued.attempts)
         self._outbox.postponed(queued, until=until, fault=fault.code)
         if not self._is_redraw(queued):
             self._held[queued.message.subject] = until  # or a later message would overtake this one
-        self.trouble = f"Slack: {fault.code}. {fault.hint}".strip()
+        self._troubles[_key(queued)] = f"Slack: {fault.code}. {fault.hint}".strip()
         _log.warning("message not told yet", **said, until=until.isoformat(), hint=fault.hint)
 
     def _is_redraw(self, queued: Queued) -> bool:
@@ -239,6 +250,12 @@ class Poster:
 
 
 _CHANNEL_FAULTS = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
+
+
+def _key(queued: Queued) -> str:
+    """A redraw is replaced by the next one under another number; it is the same message for all that."""
+    redraw = queued.message.placement is Placement.ANCHOR
+    return queued.message.subject if redraw else str(queued.id)
 
 
 def _reference(queued: Queued) -> str:

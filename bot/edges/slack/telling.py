@@ -47,8 +47,8 @@ class Voice:
         broadcast: bool,
         reference: str,
     ) -> Told:
-        """A new message; a StragglerFile as a file."""
-        if isinstance(content, StragglerFile) and self._upload(content, channel=channel, thread_ts=thread_ts):
+        """A new message; a StragglerFile as a file when there is a thread for it."""
+        if isinstance(content, StragglerFile) and thread_ts and self._upload(content, channel, thread_ts):
             return Told(channel=channel, ts=thread_ts)
         place: dict[str, Any] = {"channel": channel, "unfurl_links": False, "unfurl_media": False}
         if thread_ts:
@@ -68,7 +68,7 @@ class Voice:
             self._client.chat_update(**place, **_plainer(shown, error, reference))
         return Told(channel=anchor.channel, ts=anchor.ts, edit=True)
 
-    def _upload(self, content: StragglerFile, *, channel: str, thread_ts: str) -> bool:
+    def _upload(self, content: StragglerFile, channel: str, thread_ts: str) -> bool:
         """Whether Slack took the file."""
         name = re.sub(r"[^A-Za-z0-9._-]", "-", content.name)[:100]
         try:
@@ -77,7 +77,7 @@ class Voice:
                 filename=name,
                 title=name,
                 channel=channel,
-                thread_ts=thread_ts or None,
+                thread_ts=thread_ts,
                 initial_comment=file_comment(content),
             )
         except SLACK_TROUBLE as error:

@@ -110,9 +110,13 @@ class Api:
             # An upgrade is a GET; since Kubernetes 1.35 "create" is asked for on top.
             acts.append(_with_verb(act, "get"))
         for each in acts:
-            if not request.user.may(each):
-                name = request.call.address.name
-                raise status.forbidden(request.call.address.resource, name, denial(request.user, each))
+            self._authorise_as(request, each)
+
+    @staticmethod
+    def _authorise_as(request: Request, act: Act) -> None:
+        if not request.user.may(act):
+            address = request.call.address
+            raise status.forbidden(address.resource, address.name, denial(request.user, act))
 
     def _due(self, request: Request) -> Fault | None:
         call = request.call
@@ -160,7 +164,7 @@ class Api:
             case "create":
                 return self._create(request)
             case "update":
-                return _one(self.registry.update(call.address, _object(request), _intent(request)), request)
+                return self._update(request)
             case "patch":
                 return self._patch(request)
             case "delete":
@@ -178,12 +182,19 @@ class Api:
         body = _object(request)
         return _one(self.registry.create(request.call.address, body, _intent(request)), request, code=201)
 
+    def _update(self, request: Request) -> Answer:
+        address = request.call.address
+        absent = self.registry.store.get(address.resource, address.key) is None
+        if absent and address.resource.upsert:
+            self._authorise_as(request, _with_verb(request.call.act(), "create"))
+        done = self.registry.update(address, _object(request), _intent(request))
+        return _one(done, request, code=201 if absent else 200)
+
     def _patch(self, request: Request) -> Answer:
         try:
             kind = PatchType(request.content_type)
         except ValueError as error:
-            text = "the body of the request was in an unknown format - accepted media types include: "
-            raise ApiError(415, text + ", ".join(PatchType)) from error
+            raise ApiError(415, "415: Unsupported Media Type", details={}) from error
         done = self.registry.patch(request.call.address, _parsed(request.body), kind, _intent(request))
         return _one(done, request)
 

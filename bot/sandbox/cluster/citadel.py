@@ -31,7 +31,7 @@ from bot.sandbox.cluster.resources import CONFIG_MAPS, NAMESPACES, SECRETS, SERV
 from bot.sandbox.cluster.rotator import Rotator
 from bot.sandbox.cluster.status import ApiError
 from bot.sandbox.cluster.store import Change, Happened
-from bot.sandbox.cluster.versions import has_rotator, older
+from bot.sandbox.cluster.versions import has_rotator, keeps_a_root_it_cannot_store, older
 
 RESYNC = 60.0
 RATE = 2.5  # secrets a second: client-go's 5 requests a second, two requests each
@@ -115,8 +115,9 @@ class Citadel:
             self._tasks.append(asyncio.create_task(job()))
 
     def _own(self) -> Authority:
-        found = self.insider.find(SECRETS, self.options.namespace, CA_SECRET)
-        if found is None:
+        try:
+            found = self.insider.get(SECRETS, self.options.namespace, CA_SECRET)
+        except ApiError:  # any error, not only "not found": so it was until istiod 1.17
             return self._create()
         return self.read(found)
 
@@ -141,9 +142,16 @@ class Citadel:
             not_after=now + self.options.root_lifetime,
         )
         authority = Authority(bundle=pem_of(certificate), certificate=certificate, key=key)
-        self.insider.create(ca_secret(self.options.namespace, authority, version=self.options.version))
-        self.log.append("info Created a new self-signed CA and saved it to istio-ca-secret")
+        self._save(authority)
         return authority
+
+    def _save(self, authority: Authority) -> None:
+        try:
+            self.insider.create(ca_secret(self.options.namespace, authority, version=self.options.version))
+        except ApiError:
+            if not keeps_a_root_it_cannot_store(self.options.version):
+                raise
+            self.log.append("error Failed to write secret to CA. This CA will not persist when restart")
 
     @property
     def root_organization(self) -> str:
@@ -233,7 +241,10 @@ class Citadel:
             return False
         self._look_at_ca_secret(found)
         if self._is_stale(found):
-            self.insider.update({**found, "data": self._issue(namespace, account)})
+            data = self._issue(namespace, account)
+            if data["key.pem"] == (found.get("data") or {}).get("key.pem"):
+                data = self._issue(namespace, account)  # a refresh has a new key, though keys are few here
+            self.insider.update({**found, "data": data})
         return True
 
     def _withdraw(self, found: Json) -> bool:

@@ -26,6 +26,16 @@ class Insider:
         found = self.store.get(resource, Address(resource=resource, namespace=namespace, name=name).key)
         return found.value if found else None
 
+    def get(self, resource: Resource, namespace: str, name: str) -> Json:
+        """The object, asked for as a client does: audited and open to faults.
+
+        Raises:
+            ApiError: 404, or as a fault has it.
+        """
+        address = Address(resource=resource, namespace=namespace, name=name)
+        self._enter("get", address)
+        return self._api.registry.get(address).value
+
     def create(self, value: Json) -> Json:
         """Create an object; a name may be generated.
 

@@ -73,6 +73,7 @@ class Kubelet:
         self._pace = pace
         self._cast = cast
         self._pods: dict[str, _Running] = {}
+        self._readers: dict[tuple[str, str], set[str]] = {}  # namespace and secret to the UIDs of pods
 
     def start(self) -> None:
         """Take over the pods that are there and watch for more."""
@@ -125,6 +126,8 @@ class Kubelet:
             secrets=_mounts(pod),
         )
         self._pods[uid_of(pod)] = running
+        for secret in running.secrets:
+            self._readers.setdefault((running.namespace, secret), set()).add(uid_of(pod))
         return running
 
     def _schedule(self, uid: str) -> None:
@@ -195,13 +198,16 @@ class Kubelet:
 
     def _forget(self, uid: str) -> None:
         running = self._pods.pop(uid, None)
-        for process in running.processes if running else ():
+        if running is None:
+            return
+        for secret in running.secrets:
+            self._readers[running.namespace, secret].discard(uid)
+        for process in running.processes:
             process.stop()
 
     def _secret_changed(self, secret: Json) -> None:
-        for uid, running in self._pods.items():
-            if running.namespace == namespace_of(secret) and name_of(secret) in running.secrets:
-                self._sync_later(uid, running)
+        for uid in self._readers.get((namespace_of(secret), name_of(secret)), ()):
+            self._sync_later(uid, self._pods[uid])
 
     def _sync_later(self, uid: str, running: _Running) -> None:
         if running.syncing or not running.started:

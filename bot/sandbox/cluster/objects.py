@@ -20,6 +20,36 @@ def encode(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
+_METADATA = (
+    "name",
+    "generateName",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
+_LATER_METADATA = ("labels", "annotations", "ownerReferences", "finalizers", "managedFields")
+_MAPS = frozenset({"data", "binaryData", "labels", "annotations"})
+
+
+def ordered(value: Json) -> Json:
+    """The object with its keys where Go's encoder puts them: fields as declared, maps by key."""
+    found = value["metadata"]
+    names = [*_METADATA, *_LATER_METADATA]
+    metadata = {name: _sorted(name, found[name]) for name in names if name in found}
+    head: Json = {key: value[key] for key in ("kind", "apiVersion") if key in value}
+    leading = {key: value[key] for key in ("immutable",) if key in value}
+    rest = {key: _sorted(key, each) for key, each in sorted(value.items()) if key not in ("metadata", *head)}
+    return {**head, "metadata": metadata, **leading, **rest}
+
+
+def _sorted(name: str, value: Any) -> Any:
+    return dict(sorted(value.items())) if name in _MAPS and isinstance(value, dict) else value
+
+
 def key_of(namespace: str, name: str) -> str:
     """Where an object sorts: etcd orders by ``namespace/name``, cluster-wide objects by name."""
     return f"{namespace}/{name}" if namespace else name

@@ -23,6 +23,8 @@ _SYSTEM = frozenset(
     }
 )
 
+_MAPS = frozenset({"data", "labels", "annotations"})  # whose maker owns "." of them
+
 Field = tuple[str, ...]
 
 
@@ -37,13 +39,12 @@ class Writer:
 
 def with_writer(new: Json, old: Json | None, writer: Writer) -> Json:
     """``new`` with its ``managedFields`` moved on by what differs from ``old``."""
-    changed = _fields(new) ^ _fields(old) if old else _fields(new)
-    if old:
-        changed |= {each for each in _fields(new) & _fields(old) if _at(new, each) != _at(old, each)}
+    now, before = _fields(new, writer), _fields(old or {}, writer)
+    changed = now ^ before | {each for each in now & before if _at(new, each) != _at(old, each)}
     entries = [_without(each, changed) for each in (meta(old).get("managedFields") or [] if old else [])]
     mine = next((each for each in entries if _is_mine(each, writer)), None)
     others = [each for each in entries if each is not mine and each["fieldsV1"]]
-    owned = _tree({*_leaves((mine or {}).get("fieldsV1") or {}), *(changed & _fields(new))})
+    owned = _tree({*_leaves((mine or {}).get("fieldsV1") or {}), *(changed & now)})
     if owned:
         others.append(_entry(writer, new, owned))
     new["metadata"]["managedFields"] = others
@@ -60,16 +61,23 @@ def _is_mine(entry: Json, writer: Writer) -> bool:
     return bool(entry["manager"] == writer.manager and entry.get("subresource", "") == writer.subresource)
 
 
-def _fields(value: Json) -> set[Field]:
+def _fields(value: Json, writer: Writer) -> set[Field]:
+    if writer.subresource:
+        return _branches({writer.subresource: value.get(writer.subresource) or {}})
     found = {("metadata", *field) for field in _branches(meta(value)) if field[0] not in _SYSTEM}
-    aside = ("kind", "apiVersion", "metadata")
+    aside = ("kind", "apiVersion", "metadata", "status")
     return found | _branches({key: each for key, each in value.items() if key not in aside})
 
 
 def _branches(value: Json) -> set[Field]:
     found: set[Field] = set()
     for key, each in value.items():
-        found |= {(key, inner) for inner in each} if isinstance(each, dict) else {(key,)}
+        inner = (
+            {(key, name) for name in ("." if key in _MAPS else "", *each)}
+            if isinstance(each, dict)
+            else {(key,)}
+        )
+        found |= inner - {(key, "")}
     return found
 
 
@@ -84,7 +92,7 @@ def _tree(fields: set[Field]) -> Json:
     for field in sorted(fields):
         branch = tree
         for step in field:
-            branch = branch.setdefault(f"f:{step}", {})
+            branch = branch.setdefault("." if step == "." else f"f:{step}", {})
     return tree
 
 

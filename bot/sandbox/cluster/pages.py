@@ -117,4 +117,4 @@ def _decode(token: str) -> tuple[int, str]:
         fields = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         return int(fields["rv"]), str(fields["start"])
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise bad_request(f"continue key is not valid: {error}") from error
+        raise bad_request(f"invalid continue token: continue key is not valid: {error}") from error

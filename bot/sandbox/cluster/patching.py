@@ -3,7 +3,6 @@
 Strategic merge knows the merge keys of the lists that the mesh's objects have; other lists are replaced.
 """
 
-import json
 from enum import StrEnum
 from typing import Any
 
@@ -120,19 +119,19 @@ def _merged_list(value: list[Any], patch: list[Any], key: str) -> list[Any]:
 
 def _json_patched(value: Json, patch: Any) -> Json:
     if not isinstance(patch, list) or not all(isinstance(each, dict) for each in patch):
-        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        text = "json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
+        raise bad_request(f"error decoding patch: {text}")
     document: Any = {"": copy_of(value)}
     for operation in patch:
         try:
             _operate(document, operation)
         except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
-            raise _unapplied(operation, error) from error
+            raise _unapplied() from error
     return dict(document[""])
 
 
-def _unapplied(operation: Json, error: Exception) -> ApiError:
-    text = "the server rejected our request due to an error in our request"
-    return ApiError(422, text, details={"causes": [{"message": f"{json.dumps(operation)}: {error!r}"}]})
+def _unapplied() -> ApiError:
+    return ApiError(422, "the server rejected our request due to an error in our request", details={})
 
 
 def _operate(document: Any, operation: Json) -> None:
@@ -141,8 +140,7 @@ def _operate(document: Any, operation: Json) -> None:
         case "add":
             _add(document, pointer, operation["value"])
         case "replace":
-            _take(document, pointer)
-            _add(document, pointer, operation["value"])
+            _replace(document, pointer, operation["value"])
         case "remove":
             _take(document, pointer)
         case "test":
@@ -172,6 +170,13 @@ def _add(document: Any, steps: list[str], value: Any) -> None:
         parent.insert(len(parent) if last == "-" else int(last), value)
     else:
         parent[last] = value
+
+
+def _replace(document: Any, steps: list[str], value: Any) -> None:
+    # As upstream's library is set up: what is missing in an object is added.
+    if isinstance(_look(document, steps[:-1]), list):
+        _take(document, steps)
+    _add(document, steps, value)
 
 
 def _take(document: Any, steps: list[str]) -> Any:

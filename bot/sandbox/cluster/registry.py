@@ -3,6 +3,7 @@
 Source: ``k8s.io/apiserver/pkg/registry/generic/registry/store.go``.
 """
 
+import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from random import Random
 from typing import Any
 
 from bot.sandbox.cluster import validation
-from bot.sandbox.cluster.objects import Json, copy_of, key_of, meta, name_of, namespace_of, stamp
+from bot.sandbox.cluster.objects import Json, copy_of, encode, key_of, meta, name_of, namespace_of, stamp
 from bot.sandbox.cluster.ownership import Writer, with_writer
 from bot.sandbox.cluster.patching import PatchType, patched
 from bot.sandbox.cluster.resources import NAMESPACES, PODS, REPLICA_SETS, Resource
@@ -21,9 +22,11 @@ from bot.sandbox.cluster.status import (
     bad_request,
     cause,
     conflict,
-    forbidden,
+    immutable_field,
     invalid,
     not_found,
+    terminating,
+    unmet,
 )
 from bot.sandbox.cluster.store import Store, Stored
 
@@ -105,8 +108,10 @@ class Registry:
             ApiError: 400, 404, 409 if the version is stale, 422.
         """
         if address.name != name_of(body):
-            text = f"the name of the object ({name_of(body)}) does not match the name on the URL"
-            raise bad_request(f"{text} ({address.name})")
+            raise _other_name(address, body)
+        old = self.store.get(address.resource, address.key)
+        if old is None and address.resource.upsert:
+            return self.create(address, body, intent)
         old = self.get(address)
         if not (meta(body).get("resourceVersion") or address.resource.blind_update):
             text = "Invalid value: 0: must be specified for an update"
@@ -124,10 +129,15 @@ class Registry:
             raise ApiError(415, f"{text}{PatchType.JSON}, {PatchType.MERGE}")
         old = self.get(address)
         value = patched(old.value, patch, kind)
+        if name_of(value) != address.name:
+            raise _other_name(address, value)
+        if meta(value).get("uid") != meta(old.value)["uid"]:
+            fault = immutable_field("metadata.uid", str(meta(value).get("uid")))
+            raise invalid(address.resource, address.name, fault)
         try:
-            return self._replace(address, old, value, intent)
+            return self._replace(address, old, copy_of(value), intent)
         except ApiError as error:
-            raise _as_patch_fault(error) from error
+            raise _as_patch_fault(error, value) from error
 
     def _replace(self, address: Address, old: Stored, value: Json, intent: Intent) -> Stored:
         resource = address.resource
@@ -173,10 +183,9 @@ class Registry:
     def _typed(self, resource: Resource, value: Json) -> Json:
         head = {"apiVersion": resource.group_version, "kind": resource.kind}
         if any(value.get(key) not in (None, wanted) for key, wanted in head.items()):
-            text = (
-                f"the API version in the data ({value.get('apiVersion')}/{value.get('kind')}) does not match"
-            )
-            raise bad_request(f"{text} the expected API version ({resource.group_version}/{resource.kind})")
+            text = f'{value.get("kind")} in version "{value.get("apiVersion")}" cannot be handled as a '
+            text += f"{resource.kind}: unknown conversion"
+            raise bad_request(text)
         return {**head, **{key: each for key, each in value.items() if key not in head}}
 
     def _name(self, value: Json) -> None:
@@ -195,8 +204,7 @@ class Registry:
         if home is None:
             raise not_found(NAMESPACES, address.namespace)
         if validation.terminating(address.resource, home.value):
-            text = f"unable to create new content in namespace {address.namespace}"
-            raise forbidden(address.resource, name, f"{text} because it is being terminated")
+            raise terminating(address.resource, name, address.namespace)
 
     def _birth(self, address: Address, value: Json) -> None:
         if address.resource.has_status:
@@ -223,6 +231,11 @@ class Registry:
         return Stored(resource, value, 0)
 
 
+def _other_name(address: Address, value: Json) -> ApiError:
+    text = f"the name of the object ({name_of(value)}) does not match the name on the URL ({address.name})"
+    return bad_request(text)
+
+
 def _check_place(address: Address, value: Json) -> None:
     if namespace_of(value) not in ("", address.namespace):
         text = "the namespace of the provided object does not match the namespace sent on the request"
@@ -240,12 +253,15 @@ def _check_version(address: Address, old: Json, new: Json) -> None:
 
 
 def _check_preconditions(address: Address, old: Json, wanted: Json) -> None:
-    for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+    fields = (
+        ("uid", "UID", "deleted and then recreated"),
+        ("resourceVersion", "ResourceVersion", "modified"),
+    )
+    for field, label, fate in fields:
         if wanted.get(field) and wanted[field] != meta(old)[field]:
             text = f"the {label} in the precondition ({wanted[field]}) does not match the {label} in record"
-            raise conflict(
-                address.resource, address.name, f"{text} ({meta(old)[field]}). The object might have"
-            )
+            text += f" ({meta(old)[field]}). The object might have been {fate}"
+            raise unmet(address.resource, address.name, text)
 
 
 def _carried_over(address: Address, old: Json, new: Json) -> Json:
@@ -276,9 +292,11 @@ def _changes_spec(new: Json, old: Json) -> bool:
     return {**new, **aside} != {**old, **aside}
 
 
-def _as_patch_fault(error: ApiError) -> ApiError:
+def _as_patch_fault(error: ApiError, value: Json) -> ApiError:
+    """A patch whose result cannot be decoded: the real message quotes the whole object, secrets and all."""
     if "cannot be handled as" not in error.message:
         return error
     why = error.message.rsplit(": ", 1)[-1]
-    field = cause("patch", f"Invalid value: {why}")
-    return ApiError(422, f' "" is invalid: patch: Invalid value: {why}', details={"causes": [field]})
+    quoted = json.dumps(encode(dict(sorted(value.items()))).decode())
+    text = f"Invalid value: {quoted}: {why}"
+    return ApiError(422, f' "" is invalid: patch: {text}', details={"causes": [cause("patch", text)]})

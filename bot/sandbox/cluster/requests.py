@@ -1,5 +1,6 @@
 """A path and query of the Kubernetes API, read into a verb and an address."""
 
+import json
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote
 
@@ -42,11 +43,7 @@ class Call:
         """
         values = self.query.get("dryRun", [])
         if values not in ([], ["All"]):
-            text = f'Unsupported value: "{values[0]}": supported values: "All"'
-            fault = cause("dryRun", text, reason="FieldValueNotSupported")
-            raise ApiError(
-                422, f'Options.meta.k8s.io "" is invalid: dryRun: {text}', details={"causes": [fault]}
-            )
+            raise _bad_dry_run(self.verb, values)
         return bool(values)
 
     def act(self) -> Act:
@@ -77,6 +74,17 @@ class Call:
             limit=int(limit or 0),
             token=self.first("continue"),
         )
+
+
+def _bad_dry_run(verb: str, values: list[str]) -> ApiError:
+    kind = f"{verb.capitalize()}Options"
+    text = f'Unsupported value: {json.dumps(values)}: supported values: "All"'
+    details = {
+        "group": "meta.k8s.io",
+        "kind": kind,
+        "causes": [cause("dryRun", text, reason="FieldValueNotSupported")],
+    }
+    return ApiError(422, f'{kind}.meta.k8s.io "" is invalid: dryRun: {text}', details=details)
 
 
 def read_call(method: str, path: str, query: str) -> Call | None:

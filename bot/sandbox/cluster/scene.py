@@ -96,7 +96,6 @@ def build(scene: Scene) -> Built:
     habits = Habits(
         contexts=contexts,
         rate=scene.rate,
-        root_lifetime=timedelta(days=365 if scene.root_lifetime_days < 365 else 3650),
         webhooks_reload=scene.webhooks_reload,
         oddities=dict(scene.oddities),
     )

@@ -45,7 +45,8 @@ def _label_test(text: str) -> Test:
     if found := _EXISTS.match(text):
         key = found[2]
         return (lambda it: key not in labels_of(it)) if found[1] else (lambda it: key in labels_of(it))
-    raise bad_request(f'unable to parse requirement: found "{text}", expected: identifier')
+    word = text.rsplit(maxsplit=1)[-1]
+    raise bad_request(f"unable to parse requirement: found '{word}', expected: in, notin, =, ==, !=, gt, lt")
 
 
 def _membership(key: str, values: set[str], *, wanted: bool) -> Test:
@@ -56,20 +57,12 @@ def _membership(key: str, values: set[str], *, wanted: bool) -> Test:
 def _field_test(resource: Resource, text: str) -> Test:
     found = re.match(r"^([\w.]+)(==|=|!=)(.*)$", text)
     if found is None:
-        raise bad_request(f'invalid selector: "{text}"; can\'t understand "{text}"')
+        raise bad_request(f"invalid selector: '{text}'; can't understand '{text}'")
     field, sign, value = found.groups()
     if field not in ("metadata.name", "metadata.namespace", *resource.fields):
-        raise bad_request(_unindexed(resource, field, text))
+        raise bad_request(f"field label not supported: {field}")
     keys = tuple(field.split("."))
     return lambda it: (str(path(it, *keys) or "") == value) is (sign != "!=")
-
-
-def _unindexed(resource: Resource, field: str, text: str) -> str:
-    where = f"{resource.group}/{resource.version}, Resource={resource.plural}"
-    return (
-        f'Unable to find "{where}" that match label selector "", field selector "{text}": '
-        f"field label not supported: {field}"
-    )
 
 
 def exact_name(fields: str) -> str:

@@ -1,6 +1,7 @@
 """The stand-in as one thing to start and stop: objects, API server, mesh."""
 
 import json
+import secrets
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -43,7 +44,6 @@ class ClusterStandIn:
         self.faults = Faults()
         self.bot = self._bot(rules)
         self.url = ""
-        self._random = Random(self.scene.seed)  # names and UIDs only
         self._registry = Registry(self.store, now=utc_now, random=Random())
         self.api = Api(self._registry, audit=self.audit, faults=self.faults)
         self._pace = Pace(speed, Random(self.scene.seed))
@@ -57,8 +57,9 @@ class ClusterStandIn:
             rules = bot_rules(home=home, system=self.scene.system)
         return User(name=f"system:serviceaccount:{home}:rootkeeper", rules=rules)
 
-    def _token(self) -> str:
-        return f"sandbox-{self._random.getrandbits(64):016x}"
+    @staticmethod
+    def _token() -> str:
+        return f"sandbox-{secrets.token_hex(16)}"
 
     def _build(self) -> tuple[World, Front]:
         built = build(self.scene)

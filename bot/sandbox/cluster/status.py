@@ -91,9 +91,8 @@ def invalid(resource: Resource, name: str, *causes: Json) -> ApiError:
     """422: the object breaks rules of its kind; see :func:`cause`."""
     texts = [f"{each['field']}: {each['message']}" for each in causes]
     text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-    details: Json = {"name": name, "group": resource.group, "kind": resource.kind, "causes": list(causes)}
-    if not resource.group:
-        del details["group"]
+    fields: Json = {"name": name, "group": resource.group, "kind": resource.kind, "causes": list(causes)}
+    details = {key: each for key, each in fields.items() if each}
     return ApiError(422, f'{resource.qualified_kind} "{name}" is invalid: {text}', details=details)
 
 
@@ -129,6 +128,25 @@ def expired_list(token: str) -> ApiError:
         "now may show up in the list."
     )
     return ApiError(410, message, metadata={"continue": token})
+
+
+def terminating(resource: Resource, name: str, namespace: str) -> ApiError:
+    """403: nothing is created any more in a namespace that goes."""
+    text = f"unable to create new content in namespace {namespace} because it is being terminated"
+    error = forbidden(resource, name, text)
+    why = cause(
+        "metadata.namespace", f"namespace {namespace} is being terminated", reason="NamespaceTerminating"
+    )
+    error.details = {**(error.details or {}), "causes": [why]}
+    return error
+
+
+def unmet(resource: Resource, name: str, why: str) -> ApiError:
+    """409: a precondition of a deletion does not hold (named by kind, not by plural)."""
+    error = conflict(resource, name, why)
+    error.message = error.message.replace(f' {resource.qualified} "', f' {resource.qualified_kind} "', 1)
+    error.details = {"name": name, "kind": resource.kind}
+    return error
 
 
 def bad_request(message: str) -> ApiError:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.sandbox.cluster.objects import Json, encode, object_key
+from bot.sandbox.cluster.objects import Json, encode, object_key, ordered
 from bot.sandbox.cluster.resources import TABLE, Resource
 
 _SNAPSHOTS = 64  # lists in progress that are remembered; older ones answer 410
@@ -31,7 +31,7 @@ class Stored:
     def item(self) -> bytes:
         """As an item of a list, where built-in kinds do not repeat their type."""
         if self._full is None:
-            self._full = encode(self._typeless())
+            self._full = encode(ordered(self._typeless()))
         return self._full
 
     def whole(self) -> bytes:
@@ -45,7 +45,7 @@ class Stored:
         """As a ``PartialObjectMetadata``."""
         if self._metadata is None:
             kind = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
-            self._metadata = encode(kind | {"metadata": self.value["metadata"]})
+            self._metadata = encode(kind | ordered({"metadata": self.value["metadata"]}))
         return self._metadata
 
     def _typeless(self) -> Json:

@@ -39,7 +39,7 @@ class Streams:
         try:
             await self.api.admit(read)
             pod = self.api.registry.get(read.call.address).value
-            _check(pod, read)
+            _check(pod, read, upgrade=request.headers.get("Upgrade", "").lower() == "websocket")
         except ApiError as error:
             self.api.write_down(read, error.code)
             return self.reply(request, refusal(error))
@@ -110,8 +110,10 @@ async def _send(socket: web.WebSocketResponse, channel: int, data: bytes) -> Non
         await asyncio.sleep(0)
 
 
-def _check(pod: Json, read: Request) -> None:
+def _check(pod: Json, read: Request, *, upgrade: bool) -> None:
     """What the API server itself looks at before it turns to the kubelet."""
+    if not upgrade:
+        raise status.bad_request("Upgrade request required")
     call, name = read.call, name_of(pod)
     if not path(pod, "spec", "nodeName"):
         raise status.bad_request(f"pod {name} does not have a host assigned")

@@ -1,6 +1,7 @@
 """What an API server checks and fills in for the kinds whose rules matter to a rotation."""
 
 import base64
+import json
 import re
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from bot.sandbox.cluster.resources import (
     SECRETS,
     Resource,
 )
+from bot.sandbox.cluster.selectors import selects
 from bot.sandbox.cluster.status import (
     ApiError,
     bad_request,
@@ -23,6 +25,11 @@ from bot.sandbox.cluster.status import (
 
 _MAX_DATA = 1_048_576  # bytes of all values of a Secret or ConfigMap
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+_SUBDOMAIN = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
+    "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
 _DATA_KEY = re.compile(r"^[-._a-zA-Z0-9]+$")
 _ALPHABET = re.compile(rb"[A-Za-z0-9+/=\r\n]")
 
@@ -45,7 +52,8 @@ def decoded(resource: Resource, value: Json) -> Json:
 def _decoded_secret(value: Json) -> Json:
     data = value.get("data")
     if data is not None and not isinstance(data, dict):
-        raise _undecodable("Secret", "json: cannot unmarshal string into Go struct field Secret.data")
+        text = "json: cannot unmarshal string into Go struct field Secret.data of type map[string][]uint8"
+        raise _undecodable("Secret", text)
     for text in (data or {}).values():
         _check_base64(text)
     for key, text in (value.pop("stringData", None) or {}).items():
@@ -74,11 +82,10 @@ def _first_bad(text: str) -> int:
 
 
 def _strings(value: Json, kind: str) -> None:
-    for key, text in (value.get("data") or {}).items():
-        if not isinstance(text, str):
-            raise _undecodable(
-                kind, f"json: cannot unmarshal value of data[{key}] into Go value of type string"
-            )
+    for each in (value.get("data") or {}).values():
+        if not isinstance(each, str):
+            text = f"json: cannot unmarshal number into Go struct field {kind}.data of type string"
+            raise _undecodable(kind, text)
 
 
 def _undecodable(kind: str, why: str) -> ApiError:
@@ -118,10 +125,7 @@ def _name_faults(resource: Resource, new: Json) -> list[Json]:
         return [cause("metadata.name", text, reason="FieldValueRequired")]
     if resource.group.startswith("rbac.") or (_NAME.match(name) and len(name) <= 253):
         return []
-    text = f'Invalid value: "{name}": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric '
-    return [
-        cause("metadata.name", text + "characters, '-' or '.', and must start and end with an alphanumeric")
-    ]
+    return [cause("metadata.name", f'Invalid value: "{name}": {_SUBDOMAIN}')]
 
 
 def _secret_faults(new: Json, old: Json | None) -> list[Json]:
@@ -146,7 +150,8 @@ def _frozen_faults(new: Json, old: Json) -> list[Json]:
 def _data_faults(new: Json) -> list[Json]:
     data: dict[str, str] = new.get("data") or {}
     bad = [key for key in data if not _DATA_KEY.match(key)]
-    text = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
+    text = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  "
+    text += "or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
     faults = [cause(f"data[{key}]", f'Invalid value: "{key}": {text}') for key in bad]
     if sum(map(len, data.values())) * 3 // 4 > _MAX_DATA:
         text = f"Too long: may not be more than {_MAX_DATA} bytes"
@@ -163,13 +168,15 @@ def _deployment_faults(new: Json, old: Json | None) -> list[Json]:
     labels = path(new, "spec", "template", "metadata", "labels") or {}
     if not selector:
         return [cause("spec.selector", "Required value", reason="FieldValueRequired")]
+    faults = []
+    if not selects(selector, labels):
+        shown = json.dumps(labels, separators=(",", ":"))
+        text = f"Invalid value: {shown}: `selector` does not match template `labels`"
+        faults.append(cause("spec.template.metadata.labels", text))
     if old is not None and path(old, "spec", "selector") != selector:
-        return [immutable_field("spec.selector", str(selector))]
-    wanted = selector.get("matchLabels") or {}
-    if any(labels.get(key) != value for key, value in wanted.items()):
-        text = f"Invalid value: {labels}: `selector` does not match template `labels`"
-        return [cause("spec.template.metadata.labels", text)]
-    return []
+        text = f"Invalid value: {json.dumps(selector, separators=(',', ':'))}: field is immutable"
+        faults.append(cause("spec.selector", text))
+    return faults
 
 
 _RULES: dict[Resource, Callable[[Json, Json | None], list[Json]]] = {

@@ -1,5 +1,7 @@
 """Istio's versions, as far as their behaviour differs in this stand-in."""
 
+from datetime import timedelta
+
 _UNKNOWN = (999, 0, 0)
 
 
@@ -26,6 +28,21 @@ def rotator_keeps_subject(version: str) -> bool:
     """Does its rotator copy the old root's O (istio/istio#19644; 1.3.7, 1.4.3)?"""
     numbers = parse(version)
     return numbers >= (1, 4, 3) or (1, 3, 7) <= numbers < (1, 4, 0)
+
+
+def root_lifetime(version: str) -> timedelta:
+    """How long a root lives that this Citadel makes: ten years since 1.0.8 and 1.1.8."""
+    return timedelta(days=365 if _is_early(version) else 3650)
+
+
+def keeps_a_root_it_cannot_store(version: str) -> bool:
+    """Does this Citadel go on with a CA that it could not write to its secret (before 1.0.8 and 1.1.8)?"""
+    return _is_early(version)
+
+
+def _is_early(version: str) -> bool:
+    numbers = parse(version)
+    return numbers < (1, 0, 8) or (1, 1, 0) <= numbers < (1, 1, 8)
 
 
 def reloads(version: str) -> bool:

@@ -1,7 +1,6 @@
 """The mesh at work: which processes run in which pods, and what each truly holds."""
 
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
 
 from bot.sandbox.cluster.api import Api
 from bot.sandbox.cluster.certificates import first_of
@@ -16,7 +15,7 @@ from bot.sandbox.cluster.pace import Pace
 from bot.sandbox.cluster.processes import Process
 from bot.sandbox.cluster.proxies import Envoy, Oddity, serial_text
 from bot.sandbox.cluster.resources import MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS
-from bot.sandbox.cluster.versions import older
+from bot.sandbox.cluster.versions import older, root_lifetime
 from bot.sandbox.cluster.workloads import secret_name
 
 SIDECAR = "istio-proxy"
@@ -28,7 +27,6 @@ class Habits:
 
     contexts: int = 3  # TLS contexts of a sidecar, each an entry of /certs
     rate: float = RATE
-    root_lifetime: timedelta = timedelta(days=3650)
     webhooks_reload: bool = True
     oddities: dict[str, Oddity] = field(default_factory=dict)  # by "namespace/serviceaccount"
 
@@ -126,7 +124,7 @@ class World:
         label = labels_of(pod).get("istio", "")
         match label:
             case "citadel":
-                insider = self._member(pod, "citadel")
+                insider = self._member(pod, "istio_ca")
                 return Citadel(insider, self._pace, self._citadel_options(pod))
             case "pilot" | "mixer":
                 return Holder(label, secret)
@@ -167,7 +165,7 @@ class World:
             version=_tag(container),
             trust_domain=arguments.get("trust-domain") or "cluster.local",
             self_signed=arguments.get("self-signed-ca") == "true",
-            root_lifetime=self.habits.root_lifetime,
+            root_lifetime=root_lifetime(_tag(container)),
             check_interval=_go_seconds(interval),
             rate=self.habits.rate,
             resumed=self._beginning,

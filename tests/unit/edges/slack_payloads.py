@@ -41,7 +41,7 @@ class Bench:
     def __init__(self, *meshes: str) -> None:
         self.desk, self.replies, self.clock = FakeDesk(), FakeReplies(), StoppedClock()
         self.scheduler, self.api = AtOnce(), FakeSlackApi()
-        listeners = Listeners(
+        self.listeners = Listeners(
             self.desk,
             self.scheduler,
             client=self.api,
@@ -51,7 +51,7 @@ class Bench:
             lifetime=timedelta(days=3650),
         )
         self.executor = ThreadPoolExecutor(2)
-        self.app: App = build_app(self.api, listeners, executor=self.executor)
+        self.app: App = build_app(self.api, self.listeners, executor=self.executor)
 
     def send(self, body: dict[str, Any]) -> BoltResponse:
         """Deliver a payload, then let the workers work."""

@@ -299,7 +299,7 @@ def a_report(kind: str = "check") -> Report:
         took=timedelta(seconds=3),
         verdict=Verdict.NOT_OK,
         headline="The root certificate of prod ends in 11 days",
-        meaning="After that no proxy can talk to another. Ask for a rotation now: `/istio-root transition prod`",
+        meaning="After that no proxy can talk to another. Ask for one: `/istio-root transition prod`",
         authority="citadel_self_signed 1.4.10",
         evidence=(
             "istio-citadel runs with --self-signed-ca=true",

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from cryptography import x509
@@ -205,6 +205,33 @@ def test_calls_to_slack_are_counted_by_method_and_result() -> None:
     assert told(metrics)["rootkeeper_slack_calls_total"] == {
         ("chat.postMessage", "ok"): 2,
         ("chat.postMessage", "ratelimited"): 1,
+    }
+
+
+def test_a_client_s_calls_are_counted_and_its_answers_and_errors_passed_on() -> None:
+    metrics = Metrics()
+
+    class Refused(Exception):
+        response: ClassVar = {"ok": False, "error": "ratelimited"}
+
+    def call(method: str, *, json: dict[str, str]) -> str:
+        if json["channel"] == "C1":
+            raise Refused
+        if json["channel"] == "C2":
+            raise TimeoutError
+        return f"{method} ok"
+
+    counted = metrics.counted(call)
+
+    assert counted("chat.update", json={"channel": "C0"}) == "chat.update ok"
+    with pytest.raises(Refused):
+        counted("chat.update", json={"channel": "C1"})
+    with pytest.raises(TimeoutError):
+        counted("chat.update", json={"channel": "C2"})
+    assert told(metrics)["rootkeeper_slack_calls_total"] == {
+        ("chat.update", "ok"): 1,
+        ("chat.update", "ratelimited"): 1,
+        ("chat.update", "TimeoutError"): 1,
     }
 
 

@@ -1,15 +1,15 @@
-"""The scheduler: one step at a time for each rotation, and a calendar that means what cron means."""
+"""The scheduler: one step at a time for each rotation, whatever happens to it."""
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from bot.core.ids import RotationId
 from bot.core.progress import Done, Outcome, Wait
-from bot.edges.scheduler import FIRST_RETRY, LONGEST_RETRY, AdvanceLoop, BotScheduler, missed
+from bot.edges.scheduler import FIRST_RETRY, LONGEST_RETRY, AdvanceLoop, BotScheduler
 from bot.errors import ClusterUnreachable, LostRace, NotLeader, RecordAbsent, StoreError
 from bot.flow.ports import Scheduler
 
@@ -361,44 +361,3 @@ def test_the_calendar_shows_that_it_lives(threads: Threads) -> None:
     threads.scheduler.start()
 
     assert threads.scheduler.silent_for < timedelta(seconds=LONG)
-
-
-# --- the calendar ---------------------------------------------------------------------------------
-
-BERLIN = ZoneInfo("Europe/Berlin")
-
-
-def at(day: int, hour: int, minute: int = 0, *, month: int = 11) -> datetime:
-    return datetime(2026, month, day, hour, minute, tzinfo=UTC)
-
-
-MISSED = {
-    "never checked": ("0 9 * * *", None, at(23, 8), True),
-    "checked today": ("0 9 * * *", at(23, 8), at(23, 20), False),
-    "down at the time": ("0 9 * * *", at(23, 7, 59), at(23, 8), True),
-    "checked at that very time": ("0 9 * * *", at(23, 8), at(23, 8, 1), False),
-    "down for a week": ("0 9 * * *", at(1, 8), at(8, 7), True),
-    "nine o'clock in summer is another hour": ("0 9 * * *", at(1, 6, month=7), at(1, 7, month=7), True),
-    "not on a Sunday (22 November is one)": ("0 9 * * mon-fri", at(21, 9), at(22, 23), False),
-    "on Monday": ("0 9 * * mon-fri", at(21, 9), at(23, 9), True),
-    "0 is Sunday": ("0 9 * * 0", at(21, 9), at(22, 9), True),
-    "1 is not Sunday": ("0 9 * * 1", at(21, 9), at(22, 9), False),
-    "7 is Sunday as well": ("0 9 * * 7", at(21, 9), at(22, 9), True),
-    "either the day or the weekday": ("0 9 1 * mon", at(21, 9), at(23, 9), True),
-    "a step over all weekdays (sun, tue, thu, sat)": ("0 9 * * */2", at(22, 9), at(23, 23), False),
-    "every six hours": ("0 */6 * * *", at(23, 6), at(23, 11), True),
-    "by the month's name": ("0 9 * dec *", at(1, 9), at(30, 9), False),
-}
-
-
-@pytest.mark.parametrize(("cron", "last", "now", "expected"), MISSED.values(), ids=MISSED.keys())
-def test_what_was_slept_over_is_known(
-    cron: str, last: datetime | None, now: datetime, *, expected: bool
-) -> None:
-    assert missed(cron, BERLIN, last=last, now=now) is expected
-
-
-@pytest.mark.parametrize("cron", ["", "0 9 * *", "0 24 * * *", "x 9 * * *", "*/0 9 * * *", "0 9-8 * * *"])
-def test_what_is_no_cron_expression_is_refused(threads: Threads, cron: str) -> None:
-    with pytest.raises(ValueError):
-        threads.scheduler.every_day("check/prod", cron, BERLIN, lambda: None)

@@ -27,7 +27,7 @@ def test_a_member_of_the_workspace_is_nothing_but_that() -> None:
     facts = directory(api).person(HOME, BEN)
 
     assert (facts.team, facts.user, facts.name) == (HOME, BEN, "Ben")
-    assert not (facts.deleted or facts.is_bot or facts.is_guest or facts.is_stranger)
+    assert not any((facts.deleted, facts.is_bot, facts.is_guest, facts.is_stranger))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_a_transition_without_details_opens_the_dialog_and_nothing_else(
     assert said(response) == ""
     [opened] = bench.api.of("views.open")
     assert opened["trigger_id"].endswith("trigger")
-    assert json.loads(opened["view"])["callback_id"] == "transition"
+    assert opened["view"]["callback_id"] == "transition"
     assert bench.desk.commands == []
 
 
@@ -76,7 +76,7 @@ def test_the_dialog_offers_the_meshes_when_there_are_several() -> None:
 
     bench.send(command("transition"))
 
-    view = json.loads(bench.api.of("views.open")[0]["view"])
+    view = bench.api.of("views.open")[0]["view"]
     assert [block["block_id"] for block in view["blocks"] if block["type"] == "input"] == [
         "mesh",
         "lifetime",
@@ -172,7 +172,7 @@ def test_reject_asks_for_the_reason_and_the_dialog_decides() -> None:
     bench = Bench()
 
     bench.send(press("reject"))
-    view = json.loads(bench.api.of("views.open")[0]["view"])
+    view = bench.api.of("views.open")[0]["view"]
     assert bench.desk.decisions == []
     bench.send(submission("rejection", view["private_metadata"], {"reason": "not now"}))
 
@@ -365,13 +365,32 @@ def test_attack_20_commands_and_clicks_come_with_the_channel_they_were_made_in(c
 
 def test_a_listener_with_a_bug_logs_the_trace_without_the_payload() -> None:
     bench = Bench()
-    body = press("approve")
-    body["user"] = None
-    body["actions"] = [{"action_id": "approve", "value": ROTATION_ID, "type": "button", "block_id": "b"}]
-    bench.scheduler.soon = None  # type: ignore[assignment]
+    bench.listeners._meshes = None  # type: ignore[assignment]
 
     with structlog.testing.capture_logs() as logs:
-        bench.send(body)
+        response = bench.send(command("check prod-of-mine"))
 
+    assert response.status == 500
     assert [log["event"] for log in logs] == ["listener failed"]
-    assert ROTATION_ID not in str(logs)
+    assert "prod-of-mine" not in str(logs)
+
+
+def test_work_that_no_worker_takes_is_told_and_stays_acked() -> None:
+    bench = Bench()
+    bench.scheduler.soon = None  # type: ignore[assignment, method-assign]
+
+    with structlog.testing.capture_logs() as logs:
+        response = bench.send(press("approve"))
+
+    assert response.status == 200
+    assert [log["event"] for log in logs] == ["work not taken"]
+    assert isinstance(bench.replies.said[0][1], Refused)
+
+
+def test_a_button_of_another_version_is_refused_politely() -> None:
+    bench = Bench()
+
+    response = bench.send(press("approve_and_pray"))
+
+    assert response.status == 200
+    assert isinstance(bench.replies.said[0][1], Refused)

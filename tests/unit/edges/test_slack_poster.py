@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.core.ids import RotationId
 from bot.core.record import Change, Content, Event, Message, Placement, StragglerFile, rotation_subject
 from bot.core.rotation import RotationState
 from bot.edges.slack.poster import Poster
@@ -313,7 +314,7 @@ def test_a_content_that_slack_never_takes_is_given_up_at_once() -> None:
 def test_a_card_without_its_rotation_is_given_up() -> None:
     desk = Desk()
 
-    desk.say(Placement.ANCHOR, replace(CARD, rotation_id="0" * 32))
+    desk.say(Placement.ANCHOR, replace(CARD, rotation_id=RotationId("0" * 32)))
     desk.passes(1)
 
     assert desk.statuses() == ["given_up"]
@@ -419,11 +420,12 @@ def test_an_upload_that_fails_for_now_is_tried_again() -> None:
     desk = Desk()
     desk.api.answers["files.getUploadURLExternal"] = ["internal_error"]
 
-    desk.say(Placement.NEW, StragglerFile(name="stragglers.txt", stragglers=STRAGGLERS))
-    desk.passes(4)
+    desk.say(Placement.ANCHOR)
+    desk.say(Placement.REPLY, StragglerFile(name="stragglers.txt", stragglers=STRAGGLERS))
+    desk.passes(6)
 
     assert len(desk.api.of("files.getUploadURLExternal")) >= 2
-    assert desk.statuses() == ["waiting"]
+    assert desk.statuses() == ["delivered", "waiting"]
 
 
 def test_a_decided_card_has_no_buttons_left() -> None:
@@ -439,3 +441,18 @@ def test_a_decided_card_has_no_buttons_left() -> None:
 
     assert '"actions"' in json.dumps(desk.posted()[0]["blocks"])
     assert '"actions"' not in json.dumps(desk.api.of("chat.update")[-1]["blocks"])
+
+
+def test_a_message_that_cannot_be_drawn_does_not_stop_the_others() -> None:
+    desk = Desk()
+    broken = replace(a_milestone(Event.STARTED), stragglers=7)  # type: ignore[arg-type]
+    desk.say(Placement.NEW, CONTENTS["warning"], "warning/prod")
+    row = desk.store.rows[0]
+    message = replace(row.queued.message, content=broken)
+    desk.store._contents.rows[1] = replace(row, queued=replace(row.queued, message=message))
+    desk.say(Placement.NEW, CONTENTS["warning"], "warning/stage")
+
+    desk.passes(3)
+
+    assert desk.statuses() == ["waiting", "delivered"]
+    assert "outbox-1" in desk.poster.trouble

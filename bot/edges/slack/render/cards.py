@@ -5,8 +5,9 @@ count now, and no others. Buttons carry the rotation id and nothing else.
 """
 
 from bot.core.approval import Act
-from bot.core.plan import Plan
+from bot.core.plan import Plan, StepKind
 from bot.core.rotation import Decision, Rotation, RotationState
+from bot.core.wording import count
 from bot.edges.slack.render.blocks import Block, Rendered, context, fields, header, message, packed, section
 from bot.edges.slack.render.buttons import buttons
 from bot.edges.slack.render.lead import lead, title
@@ -17,7 +18,6 @@ from bot.edges.slack.render.words import (
     date,
     mention,
     moment,
-    number,
     remaining,
     safe,
     sentence,
@@ -46,7 +46,8 @@ def card(rotation: Rotation, *, approvers: tuple[str, ...]) -> Rendered:
     elif rotation.state not in _NEVER_RAN and rotation.started_at is not None:
         blocks += packed(walked_steps(rotation))
     blocks += [section(_roots(rotation.plan)), context(*_small_print(rotation, approvers))]
-    return message(f"{title(rotation)}. {_fallback(rotation)}", [*blocks, *buttons(rotation)])
+    said_first = safe(title(rotation), 200)
+    return message(f"{said_first}. {_fallback(rotation)}", [*blocks, *buttons(rotation)])
 
 
 def _fallback(rotation: Rotation) -> str:
@@ -89,20 +90,21 @@ def _for_the_approver(rotation: Rotation) -> list[Block]:
 
 def _facts(plan: Plan) -> list[tuple[str, str]]:
     touched = plan.blast_radius
-    secrets, proxies = number(touched.secrets, "secret"), number(touched.proxies, "proxy", "proxies")
+    secrets, proxies = count(touched.secrets, "secret"), count(touched.proxies, "proxy")
     return [
         ("Mesh", f"{code(plan.mesh, 60)} in namespace {code(plan.namespace, 60)}"),
         ("Cluster UID", code(plan.cluster_uid[:8])),
         ("What signs this mesh", code(plan.authority)),
-        ("Blast radius", f"{secrets}, {proxies}, {number(touched.namespaces, 'namespace')}"),
+        ("Blast radius", f"{secrets}, {proxies}, {count(touched.namespaces, 'namespace')}"),
         ("Takes", f"about {span(plan.takes)}"),
-        ("Traffic", _felt(plan)),
+        ("Restarts", _felt(plan)),
     ]
 
 
 def _felt(plan: Plan) -> str:
-    restarts = sum(1 for step in plan.steps if step.felt)
-    return f"{number(restarts, 'step')} may be felt, see below" if restarts else "nothing restarts"
+    restarts = sum(1 for step in plan.steps if step.kind in (StepKind.RELOAD_CA, StepKind.RESTART))
+    felt = sum(1 for step in plan.steps if step.felt)
+    return f"{count(restarts, 'restart')}; {count(felt, 'step')} may be felt (⚡ below)"
 
 
 def _roots(plan: Plan) -> str:

@@ -4,6 +4,7 @@ from typing import assert_never
 
 from bot.core.plan import Mode
 from bot.core.rotation import Rotation, RotationState
+from bot.edges.slack.render.reports import tally_line
 from bot.edges.slack.render.words import code, date, moment, safe, sentence, span
 
 S = RotationState
@@ -73,7 +74,7 @@ def lead(rotation: Rotation) -> str:
 def _proposed(rotation: Rotation) -> str:
     plan = rotation.plan
     return (
-        f"The root certificate of *{safe(rotation.mesh, 60)}* would be renewed with the same key: "
+        f"The root certificate of *{safe(rotation.mesh, 60)}* would be extended: same key, "
         f"valid until {date(plan.new_root.not_after)} instead of {date(plan.old_root.not_after)}.\n"
         f"*Nothing has changed yet.* Somebody else must press *Approve* before "
         f"{moment(rotation.expires_at)}; it then starts at once and takes about {span(plan.takes)}."
@@ -114,13 +115,21 @@ def _ran(rotation: Rotation, outcome: str) -> str:
     mesh = code(f"/istio-root verify {rotation.mesh}")
     match rotation.state:
         case S.DONE:
-            return f"{outcome or 'All steps are made and proved.'}\n{mesh} looks again at any time."
+            return f"{_proved(rotation) or outcome}\n{mesh} looks again at any time.".strip()
         case S.ROLLED_BACK:
             again = code(f"/istio-root transition {rotation.mesh}")
             return f"{outcome or 'The old root is back in place.'}\nThe old end date counts again: {again}."
         case _:
             look = f"*Look now:* {mesh} says what holds which root.{_left(rotation)}"
             return f"{outcome or 'A step failed.'}\n{look}"
+
+
+def _proved(rotation: Rotation) -> str:
+    """What the last step counted."""
+    tallies = [tally for _, state in rotation.walk for tally in state.tallies][-10:]
+    until = date(rotation.plan.new_root.not_after)
+    ends = f"The root is valid until {until}. Counted at the end:"
+    return "\n".join([ends, *map(tally_line, tallies)]) if tallies else ""
 
 
 def _left(rotation: Rotation) -> str:

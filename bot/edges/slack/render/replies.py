@@ -117,7 +117,9 @@ def _history(reply: HistoryShown) -> Rendered:
     lines += [f"… and {more} older"] if more > 0 else []
     title = f"History of {reply.mesh[:60]}"
     none = [f"No rotation of {code(reply.mesh, 60)} was ever asked for."]
-    return message(f"{title}: {len(reply.rotations)} rotations.", [header(title), *packed(lines or none)])
+    return message(
+        f"{safe(title, 120)}: {len(reply.rotations)} rotations.", [header(title), *packed(lines or none)]
+    )
 
 
 def _past(rotation: Rotation) -> str:

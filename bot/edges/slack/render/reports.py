@@ -2,6 +2,7 @@
 
 from bot.core.findings import Finding, Severity, Tally, Verdict
 from bot.core.record import CheckCouldNotRun, DailyLine, Report, ReportPosted, Warned
+from bot.core.wording import count
 from bot.edges.slack.render.blocks import Block, Rendered, context, fields, header, message, packed, section
 from bot.edges.slack.render.steps import straggler_line
 from bot.edges.slack.render.words import (
@@ -9,7 +10,6 @@ from bot.edges.slack.render.words import (
     date,
     mention,
     moment,
-    number,
     remaining,
     safe,
     sentence,
@@ -19,6 +19,8 @@ from bot.edges.slack.render.words import (
 )
 
 MAX_FINDINGS = 10
+ALL_FINDINGS = 4000
+"""Characters for all of them: few findings are told at length, many in short."""
 MAX_STRAGGLERS = 10
 MAX_UNREAD = 10
 MAX_OFFENDERS = 3
@@ -29,7 +31,7 @@ _VERDICT = {
     Verdict.UNKNOWN: ("❓", "could not tell"),
     Verdict.SKIPPED: ("⏭️", "nothing to do"),
 }
-_SEVERITY = {Severity.CRITICAL: "🔴 critical", Severity.WARNING: "🟠 warning", Severity.INFO: "i note"}
+_SEVERITY = {Severity.CRITICAL: "🔴 critical", Severity.WARNING: "🟠 warning", Severity.INFO: "🔵 note"}
 
 
 def asked_for(content: ReportPosted) -> Rendered:
@@ -44,7 +46,7 @@ def warned(content: Warned) -> Rendered:
     report = content.report
     title = f"⚠️ {report.mesh[:60]}: root certificate {_left(report)}"
     crossed = f"Threshold crossed: {safe(content.threshold, 40)}; told once"
-    return message(f"{title}. {_fallback(report)}", [header(title), *body(report, crossed)])
+    return message(f"{safe(title, 200)}. {_fallback(report)}", [header(title), *body(report, crossed)])
 
 
 def daily(content: DailyLine) -> Rendered:
@@ -65,7 +67,7 @@ def could_not_run(content: CheckCouldNotRun) -> Rendered:
     )
     hint = [section(f"*What to do:* {sentence(content.hint, 900)}")] if content.hint else []
     blocks = [header(title), section(said), *hint, context(f"Tried {moment(content.at)}")]
-    return message(f"{title}. {sentence(content.message, 900)}", blocks)
+    return message(f"{safe(title, 200)}. {sentence(content.message, 900)}", blocks)
 
 
 def _title(report: Report) -> str:
@@ -84,12 +86,12 @@ def _left(report: Report) -> str:
 
 
 def _fallback(report: Report) -> str:
-    return f"{_title(report)}. {sentence(report.headline)} {sentence(report.meaning)}"
+    return f"{safe(_title(report), 200)}. {sentence(report.headline)} {sentence(report.meaning)}"
 
 
 def body(report: Report, by: str) -> list[Block]:
     """Everything under the title, most urgent first."""
-    said = f"*{sentence(report.headline, 600)}*\n{sentence(report.meaning, 1200)}"
+    said = f"*{sentence(report.headline, 400)}*\n{sentence(report.meaning, 800)}"
     facts = _facts(report)
     uid = f"Cluster {code(report.cluster_uid[:8])} · {moment(report.at)} · took {span(report.took)} · {by}"
     return [
@@ -113,7 +115,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     if report.root:
         pairs.append(("Root", f"{short(report.root)} {code(report.root_subject or 'no subject')}"))
     if report.authority:
-        known = "; ".join(safe(one, 150) for one in report.evidence[:4])
+        known = "; ".join(safe(one, 120) for one in report.evidence[:3])
         pairs.append(("What signs this mesh", safe(report.authority) + (f"\n_{known}_" if known else "")))
     return pairs
 
@@ -132,37 +134,39 @@ def tally_line(tally: Tally) -> str:
 
 def _findings(report: Report) -> list[Block]:
     telling = [f for f in report.findings if f.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN)]
-    lines = [finding_line(finding) for finding in telling[:MAX_FINDINGS]]
+    each = ALL_FINDINGS // max(min(len(telling), MAX_FINDINGS), 1)
+    lines = [finding_line(finding, each) for finding in telling[:MAX_FINDINGS]]
     if len(telling) > MAX_FINDINGS:
         terminal = code(f"rootkeeper {report.kind} {report.mesh}")
         lines.append(f"… and {len(telling) - MAX_FINDINGS} more: {terminal}")
     fine = sum(1 for f in report.findings if f.verdict is Verdict.OK)
     if fine:
         lines.append(
-            f"✅ {number(fine, 'other check')} fine" if telling else f"✅ {number(fine, 'check')} fine"
+            f"✅ {count(fine, 'other check')} fine" if telling else f"✅ {count(fine, 'check')} fine"
         )
     label = "Found, worst first" if telling else "Found"
     return [section(f"*{label}*\n{lines[0]}"), *map(section, lines[1:])] if lines else []
 
 
-def finding_line(finding: Finding) -> str:
-    """What, how urgent, which objects, and the cure."""
+def finding_line(finding: Finding, limit: int = 700) -> str:
+    """What, how urgent, which objects, and the cure, in about so many characters."""
+    third = min(limit, 700) // 3
     unknown = finding.verdict is Verdict.UNKNOWN
     mark = "❓ unknown" if unknown else _SEVERITY[finding.severity]
-    line = f"{mark}: {sentence(finding.summary, 250)} {code(finding.check_id, 60)}"
+    line = f"{mark}: {sentence(finding.summary, third)} {code(finding.check_id, 60)}"
     if finding.offenders:
-        line += f"\n↳ {_named(finding.offenders)}"
-    return line + (f"\n→ {sentence(finding.hint, 250)}" if finding.hint else "")
+        line += f"\n↳ {_named(finding.offenders, third // MAX_OFFENDERS)}"
+    return line + (f"\n→ {sentence(finding.hint, third)}" if finding.hint else "")
 
 
-def _named(offenders: tuple[str, ...]) -> str:
+def _named(offenders: tuple[str, ...], each: int) -> str:
     more = len(offenders) - MAX_OFFENDERS
-    names = ", ".join(safe(one, 80) for one in offenders[:MAX_OFFENDERS])
+    names = ", ".join(safe(one, each) for one in offenders[:MAX_OFFENDERS])
     return f"{names} and {more:,} more" if more > 0 else names
 
 
 def _stragglers(report: Report) -> list[Block]:
-    lines = [f"• {straggler_line(one, 240)}" for one in report.stragglers[:MAX_STRAGGLERS]]
+    lines = [f"• {straggler_line(one, 180)}" for one in report.stragglers[:MAX_STRAGGLERS]]
     more = len(report.stragglers) - MAX_STRAGGLERS
     if more > 0:
         lines.append(f"… and {more:,} more, in the file in this thread")
@@ -170,7 +174,7 @@ def _stragglers(report: Report) -> list[Block]:
 
 
 def _unread(report: Report) -> list[Block]:
-    lines = [f"• {safe(one, 180)}" for one in report.unread[:MAX_UNREAD]]
+    lines = [f"• {safe(one, 120)}" for one in report.unread[:MAX_UNREAD]]
     if len(report.unread) > MAX_UNREAD:
         terminal = code(f"rootkeeper {report.kind} {report.mesh}")
         lines.append(f"… and {len(report.unread) - MAX_UNREAD:,} more: {terminal}")

@@ -31,8 +31,9 @@ def undoing(plan: Plan) -> str:
     if not plan.undo_steps:
         return "*If it goes wrong:* there is nothing to undo by steps of its own."
     each = max(1500 // len(plan.undo_steps) - 10, 20)
-    steps = "\n".join(f"{at}. {safe(s.title, each)}" for at, s in enumerate(plan.undo_steps, start=1))
-    return f"*If it goes wrong* it pauses and asks. *Roll back* is part of this approval:\n{steps}"
+    steps = " · ".join(f"{at}. {safe(s.title, each)}" for at, s in enumerate(plan.undo_steps, start=1))
+    asks = "*If it goes wrong* it pauses and asks. *Roll back* is part of this approval"
+    return f"{asks} and goes back to the old root: {steps}"
 
 
 def walked_steps(rotation: Rotation) -> list[str]:

@@ -3,10 +3,11 @@
 from bot.core.progress import Straggler
 from bot.core.record import Event, Milestone, RequestFailed, Result, StragglerFile
 from bot.core.rotation import Rotation
+from bot.core.wording import count
 from bot.edges.slack.render.blocks import Block, Rendered, context, message, packed, section
 from bot.edges.slack.render.reports import finding_line, tally_line
 from bot.edges.slack.render.steps import straggler_line
-from bot.edges.slack.render.words import code, mention, number, safe, sentence, visible
+from bot.edges.slack.render.words import code, mention, safe, sentence, visible
 
 MAX_STRAGGLERS = 10
 
@@ -16,8 +17,8 @@ _SAID = {
     Event.APPROVED: "✅ *Approved*",
     Event.REJECTED: "🚫 *Rejected*",
     Event.CANCELLED: "🛑 *Cancelled*",
-    Event.EXPIRED: "⌛ *Expired:* nobody approved in time, or it did not start in time",
-    Event.STALE: "🔁 *Plan out of date:* the mesh is no longer as it was approved",
+    Event.EXPIRED: "⌛ *Expired*",
+    Event.STALE: "🔁 *Plan out of date*",
     Event.SUPERSEDED: "➡️ *Replaced* by a newer request",
     Event.STARTED: "▶️ *Started*",
     Event.STEP_ENTERED: "▶️ *Begun*",
@@ -35,23 +36,25 @@ _SAID = {
 _NEXT = {
     Event.PAUSED: "Choose on the card above.",
     Event.FAILED: "Look at the card for what stands, then verify the mesh.",
-    Event.STALE: "Nothing was changed. Ask for a new transition.",
-    Event.EXPIRED: "Nothing was changed. Ask for a new transition.",
+    Event.STALE: "Ask for a new transition: it is planned from the mesh as it is now.",
+    Event.EXPIRED: "Ask for a new transition when it is wanted.",
 }
+_SKIPPED = "skipped: "
+"""How a step's note begins when there was nothing to do."""
 
 
 def milestone(content: Milestone, rotation: Rotation | None) -> Rendered:
     """A reply in the thread."""
-    said = _event(content)
-    lines = [line for line in (sentence(content.note, 900), _NEXT.get(content.event, "")) if line]
+    said, note = _event(content), content.note.removeprefix(_SKIPPED)
+    lines = [line for line in (sentence(note, 900), _NEXT.get(content.event, "")) if line]
     facts = [f"• {safe(label, 60)}: {code(value, 300)}" for label, value in content.facts[:12]]
     blocks = packed(["\n".join([said, *lines]), *facts, *_listed(content.stragglers)])
     where = f"{safe(rotation.mesh, 60)}: " if rotation else ""
-    return message(f"{where}{said} {sentence(content.note, 900)}".strip(), blocks)
+    return message(f"{where}{said}. {sentence(note, 900)}".strip(), blocks)
 
 
 def _event(content: Milestone) -> str:
-    said = _SAID[content.event]
+    said = "⏭️ *Skipped*" if content.note.startswith(_SKIPPED) else _SAID[content.event]
     if content.step_title:
         count = f" of {content.step_count}" if content.step_count else ""
         said += f" · step {content.step_number}{count}: {safe(content.step_title, 250)}"
@@ -71,7 +74,7 @@ def result(content: Result, rotation: Rotation | None) -> Rendered:
 
 
 def _listed(stragglers: tuple[Straggler, ...]) -> list[str]:
-    lines = [f"• {straggler_line(one, 300)}" for one in stragglers[:MAX_STRAGGLERS]]
+    lines = [f"• {straggler_line(one, 240)}" for one in stragglers[:MAX_STRAGGLERS]]
     more = len(stragglers) - len(lines)
     lines = ["*Without the right root*", *lines] if lines else []
     return [*lines, f"… and {more:,} more"] if more > 0 else lines
@@ -85,7 +88,7 @@ def request_failed(content: RequestFailed) -> Rendered:
     lines += [f"*What to do:* {sentence(content.hint, 900)}"] if content.hint else []
     found = [finding_line(finding) for finding in content.findings[:MAX_STRAGGLERS]]
     more = len(content.findings) - len(found)
-    found += [f"… and {number(more, 'more finding')}"] if more > 0 else []
+    found += [f"… and {count(more, 'more finding')}"] if more > 0 else []
     blocks = packed(["\n".join(line for line in lines if line), *found])
     return message(f"{said} {sentence(content.message, 1200)}", [*blocks, *_reference(content)])
 
@@ -111,7 +114,7 @@ def straggler_file(content: StragglerFile) -> str:
 
 def file_comment(content: StragglerFile) -> str:
     """The line over the file."""
-    return f"All {number(len(content.stragglers), 'straggler')}: what, verdict, reason, cure."
+    return f"All {count(len(content.stragglers), 'straggler')}: what, verdict, reason, cure."
 
 
 def file_in_words(content: StragglerFile) -> Rendered:

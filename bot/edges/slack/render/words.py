@@ -8,6 +8,7 @@ import re
 import unicodedata
 from datetime import datetime, timedelta
 
+from bot.core import wording
 from bot.core.ids import Fingerprint
 from bot.core.progress import StepStatus
 from bot.core.rotation import Person
@@ -104,29 +105,14 @@ def utc(at: datetime) -> str:
 
 
 def span(length: timedelta) -> str:
-    """A length of time as people say it, rounded down: `12 days`, `10 years`, `about` is the caller's."""
-    seconds = int(abs(length).total_seconds())
-    for unit, size, least in (
-        ("year", 365 * 86400, 2),
-        ("day", 86400, 2),
-        ("h", 3600, 2),
-        ("min", 60, 2),
-    ):
-        if seconds >= size * least or (unit in ("year", "min") and seconds == size):
-            return _counted(seconds // size, unit)
-    return f"{seconds} s"
-
-
-def _counted(number: int, unit: str) -> str:
-    plural = "s" if unit in ("year", "day") and number != 1 else ""
-    return f"{number} {unit}{plural}"
+    """A length of time: as `wording` has it, and in years where days would be too many to grasp."""
+    years, days = divmod(abs(length).days, 365)
+    if years == 0 or (years == 1 and days):
+        return wording.span(length)
+    said = wording.count(years, "year")
+    return f"{said} {wording.count(days, 'day')}" if days else said
 
 
 def remaining(length: timedelta) -> str:
     """Time until something ends, or since it has."""
     return f"{span(length)} left" if length > timedelta() else f"ended {span(length)} ago"
-
-
-def number(count: int, noun: str, plural: str = "") -> str:
-    """`1 proxy`, `20 proxies`."""
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

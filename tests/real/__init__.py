@@ -1,0 +1,1 @@
+"""The real layer: against a real API server, Citadel and Envoys."""

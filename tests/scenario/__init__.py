@@ -1,0 +1,1 @@
+"""Whole stories: real parts of the program, stand-ins of the world."""

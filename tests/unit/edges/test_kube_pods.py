@@ -1,0 +1,177 @@
+"""Pods, Deployments and DaemonSets: whose they are, what runs in them, why they are not ready."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.edges.kube import convert_pods
+from bot.edges.kube.wire import POD, WORKLOAD, PodWire
+
+
+def pod(**parts: object) -> PodWire:
+    return POD.decode(json.dumps(parts))
+
+
+OWNERS = {
+    "a Deployment's": (
+        {
+            "labels": {"pod-template-hash": "5d9f"},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "cart-5d9f", "controller": True}],
+        },
+        "Deployment cart",
+    ),
+    "a bare ReplicaSet's": (
+        {"ownerReferences": [{"kind": "ReplicaSet", "name": "cart-5d9f", "controller": True}]},
+        "ReplicaSet cart-5d9f",
+    ),
+    "a StatefulSet's": (
+        {"ownerReferences": [{"kind": "StatefulSet", "name": "db", "controller": True}]},
+        "StatefulSet db",
+    ),
+    "nobody's": ({}, ""),
+    "somebody's who does not control it": ({"ownerReferences": [{"kind": "Backup", "name": "b"}]}, ""),
+}
+
+
+@pytest.mark.parametrize(("metadata", "name"), OWNERS.values(), ids=OWNERS)
+def test_a_pod_is_of_a_workload(metadata: dict[str, object], name: str) -> None:
+    assert convert_pods.pod(pod(metadata=metadata)).workload == name
+
+
+def test_a_native_sidecar_is_a_container_and_a_finished_init_container_is_not() -> None:
+    found = pod(
+        spec={
+            "initContainers": [{"name": "istio-init"}, {"name": "istio-proxy", "restartPolicy": "Always"}],
+            "containers": [{"name": "app"}],
+        },
+        status={
+            "initContainerStatuses": [
+                {"name": "istio-init", "state": {"running": {"startedAt": "2026-03-01T00:00:00Z"}}},
+                {"name": "istio-proxy", "state": {"running": {"startedAt": "2026-02-01T00:00:00Z"}}},
+            ],
+            "containerStatuses": [
+                {"name": "app", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
+            ],
+        },
+    )
+
+    made = convert_pods.pod(found)
+
+    assert convert_pods.has_proxy(found)
+    assert [container.name for container in made.containers] == ["istio-proxy", "app"]
+    assert made.started_at == datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def test_a_container_that_is_only_named_like_a_proxy_is_none() -> None:
+    assert not convert_pods.has_proxy(pod(spec={"containers": [{"name": "istio-proxy2"}]}))
+    assert not convert_pods.has_proxy(pod(spec={"initContainers": [{"name": "istio-proxy"}]}))
+
+
+def test_an_environment_that_comes_from_elsewhere_is_unknown() -> None:
+    env = [{"name": "A", "value": "1"}, {"name": "B"}, {"name": "C", "valueFrom": {"fieldRef": {}}}]
+
+    made = convert_pods.pod(pod(spec={"containers": [{"name": "x", "env": env}]}))
+
+    assert made.containers[0].environment == (("A", "1"), ("B", ""), ("C", None))
+
+
+def test_projected_secrets_are_mounted_secrets_too() -> None:
+    volumes = [
+        {"secret": {"secretName": "istio.default"}},
+        {"projected": {"sources": [{"secret": {"name": "cacerts"}}, {"configMap": {"name": "x"}}]}},
+        {"emptyDir": {}},
+    ]
+
+    assert convert_pods.pod(pod(spec={"volumes": volumes})).secret_volumes == ("istio.default", "cacerts")
+
+
+def status(*, phase: str = "Running", state: object = None, last: object = None) -> dict[str, object]:
+    each = {"name": "citadel", "state": state, "lastState": last}
+    return {"phase": phase, "containerStatuses": [each], "conditions": [{"type": "Ready", "status": "False"}]}
+
+
+TROUBLES = {
+    "crashing": (
+        status(
+            state={"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s"}},
+            last={"terminated": {"exitCode": 255}},
+        ),
+        "container citadel CrashLoopBackOff, exit code 255: back-off 5m0s",
+    ),
+    "without its image": (
+        status(phase="Pending", state={"waiting": {"reason": "ImagePullBackOff"}}),
+        "container citadel ImagePullBackOff",
+    ),
+    "nowhere to run": (
+        {
+            "phase": "Pending",
+            "conditions": [
+                {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+            ],
+        },
+        "Unschedulable: 0/3 nodes",
+    ),
+    "evicted": (
+        {"phase": "Failed", "reason": "Evicted", "message": "low on memory"},
+        "low on memory",
+    ),
+    "running and not ready": (status(state={"running": {}}), "is Running and not ready"),
+    "ready": ({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}, ""),
+    "finished": ({"phase": "Succeeded"}, ""),
+}
+
+
+@pytest.mark.parametrize(("found", "reason"), TROUBLES.values(), ids=TROUBLES)
+def test_a_pod_says_why_it_is_not_ready(found: dict[str, object], reason: str) -> None:
+    assert convert_pods.trouble(pod(status=found)) == reason
+
+
+def test_a_deployment_says_why_it_gets_no_pods() -> None:
+    found = WORKLOAD.decode(
+        json.dumps(
+            {
+                "metadata": {"name": "istio-citadel", "generation": 2},
+                "spec": {"replicas": 0},
+                "status": {
+                    "observedGeneration": 1,
+                    "conditions": [
+                        {
+                            "type": "ReplicaFailure",
+                            "status": "True",
+                            "reason": "FailedCreate",
+                            "message": "exceeded quota",
+                        }
+                    ],
+                },
+            }
+        )
+    )
+
+    made = convert_pods.workload("Deployment", found, autoscaled=frozenset(), pods=())
+
+    assert made.trouble == "FailedCreate: exceeded quota"
+    assert made.desired == 0
+    assert not made.observed
+
+
+def test_a_daemon_set_is_counted_by_its_nodes() -> None:
+    counts = {
+        "desiredNumberScheduled": 4,
+        "currentNumberScheduled": 3,
+        "updatedNumberScheduled": 2,
+        "numberReady": 1,
+    }
+
+    made = convert_pods.workload(
+        "DaemonSet", WORKLOAD.decode(json.dumps({"status": counts})), autoscaled=frozenset(), pods=()
+    )
+
+    assert (made.desired, made.total, made.updated, made.ready) == (4, 3, 2, 1)
+
+
+def test_a_deployment_without_replicas_wants_one() -> None:
+    made = convert_pods.workload("Deployment", WORKLOAD.decode("{}"), autoscaled=frozenset(), pods=())
+
+    assert made.desired == 1
+    assert not made.settled

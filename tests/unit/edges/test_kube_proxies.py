@@ -1,0 +1,142 @@
+"""Asking proxies that are odd, slow, gone or out of reach (facts/istio.md 6.5, 48 to 51)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from bot.core.mesh import MeshSnapshot, Part, Proxy
+from bot.edges.kube.certs_page import CUT_OFF, NO_CONTEXT, NOT_A_PAGE, OLD_FORMAT
+from bot.sandbox.cluster.faults import Effect, Fault
+from bot.sandbox.cluster.proxies import Oddity
+from bot.sandbox.cluster.rbac import Ban
+from bot.sandbox.cluster.scene import Scene, Stray
+from tests.unit.edges.kube_mesh import Mesh, running_mesh
+
+PROXIES = frozenset({Part.PROXIES})
+ODD = tuple(each for each in Oddity if each is not Oddity.STUCK)
+SCENE = Scene(
+    accounts=(("shop", tuple(each.value for each in ODD)),),
+    oddities={f"shop/{each.value}": each for each in ODD},
+    strays=tuple(Stray),
+)
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    with running_mesh(tmp_path_factory.mktemp("proxies"), SCENE) as mesh:
+        yield mesh
+
+
+@pytest.fixture(scope="module")
+def seen(mesh: Mesh) -> MeshSnapshot:
+    return mesh.reader(proxy_seconds=2).read(PROXIES)
+
+
+def named(seen: MeshSnapshot, start: str) -> Proxy:
+    """The proxy of the pod whose name begins so."""
+    return next(proxy for proxy in seen.proxies if proxy.pod.ref.name.startswith(start))
+
+
+FAULTS = {
+    Oddity.EMPTY: NO_CONTEXT,
+    Oddity.TRUNCATED: CUT_OFF,
+    Oddity.HTML: NOT_A_PAGE,
+    Oddity.OLD_FORMAT: OLD_FORMAT,
+}
+
+
+@pytest.mark.parametrize(("oddity", "fault"), FAULTS.items())
+def test_an_odd_answer_is_a_fault(seen: MeshSnapshot, oddity: Oddity, fault: str) -> None:
+    assert named(seen, oddity.value).fault == fault
+
+
+@pytest.mark.parametrize("oddity", [Oddity.NO_BINARY, Oddity.EXEC_FAILS])
+def test_where_exec_does_not_work_the_port_is_asked(seen: MeshSnapshot, oddity: Oddity) -> None:
+    proxy = named(seen, oddity.value)
+
+    assert proxy.fault == ""
+    assert len(proxy.roots) == len(proxy.leaves) == 1
+
+
+def test_an_admin_port_that_refuses_is_a_fault_with_both_reasons(seen: MeshSnapshot) -> None:
+    fault = named(seen, Oddity.UNREACHABLE.value).fault
+
+    assert "connection refused" in fault
+    assert len(fault) <= 256
+
+
+def test_a_proxy_that_is_slow_is_given_up_in_time(seen: MeshSnapshot) -> None:
+    proxy = named(seen, Oddity.SLOW.value)
+
+    assert proxy.fault
+    assert proxy.asked
+    assert proxy.roots == ()
+
+
+def test_a_completed_pod_is_not_asked(seen: MeshSnapshot) -> None:
+    proxy = named(seen, "stray-completed")
+
+    assert not proxy.asked
+    assert proxy.fault == ""
+
+
+def test_a_pending_pod_is_a_fault(seen: MeshSnapshot) -> None:
+    proxy = named(seen, "stray-pending")
+
+    assert proxy.asked
+    assert proxy.fault == "the pod is Pending"
+
+
+@pytest.mark.parametrize("stray", ["stray-crashing", "stray-host-network"])
+def test_a_pod_out_of_reach_is_a_fault(seen: MeshSnapshot, stray: str) -> None:
+    assert named(seen, stray).fault
+
+
+@pytest.mark.parametrize("stray", ["stray-plain", "stray-redis"])
+def test_a_pod_without_a_proxy_is_none(seen: MeshSnapshot, stray: str) -> None:
+    assert not [proxy for proxy in seen.proxies if proxy.pod.ref.name.startswith(stray)]
+
+
+def test_versions_are_read_from_the_images(seen: MeshSnapshot) -> None:
+    assert named(seen, Oddity.EMPTY.value).version == "1.4.10"
+
+
+def test_what_may_not_be_executed_is_asked_through_the_port_and_exec_is_tried_once_per_thread(
+    mesh: Mesh,
+) -> None:
+    mesh.cluster.forbid(Ban(verb="create", resource="pods/exec"))
+    before = len(mesh.cluster.audit())
+
+    seen = mesh.reader(proxy_seconds=2).read(PROXIES)
+
+    tried = [entry for entry in mesh.cluster.audit()[before:] if entry.subresource == "exec"]
+    assert named(seen, Oddity.EXEC_FAILS.value).fault == ""
+    assert len(tried) <= 16
+    mesh.cluster.do(lambda cluster: cluster.bot.bans.clear())
+
+
+def test_what_may_not_be_reached_in_any_way_names_both_permissions(mesh: Mesh) -> None:
+    mesh.cluster.forbid(Ban(resource="pods/exec"))
+    mesh.cluster.forbid(Ban(resource="pods/portforward"))
+
+    seen = mesh.reader(proxy_seconds=2).read(PROXIES)
+
+    fault = named(seen, Oddity.EMPTY.value).fault
+    assert "pods/exec" in fault
+    mesh.cluster.do(lambda cluster: cluster.bot.bans.clear())
+
+
+def test_a_pod_that_vanished_between_list_and_question_is_not_asked(mesh: Mesh) -> None:
+    mesh.cluster.inject(Fault(effect=Effect.VANISH, resource="pods/exec", namespace="istio-system"))
+
+    seen = mesh.reader(proxy_seconds=2).read(PROXIES)
+
+    gone = [proxy for proxy in seen.proxies if not proxy.asked and proxy.fault == "is gone"]
+    assert len(gone) == 1
+
+
+def test_time_for_all_proxies_is_bounded(mesh: Mesh) -> None:
+    seen = mesh.reader(proxy_seconds=2, probe_seconds=0).read(PROXIES)
+
+    faults = {proxy.fault for proxy in seen.proxies if proxy.asked and proxy.pod.phase == "Running"}
+    assert faults == {"did not answer within 0 s"}

@@ -1,0 +1,210 @@
+"""Looking at a cluster that does not let itself be seen whole."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from bot.core.ids import MeshName
+from bot.core.mesh import EVERYTHING, Part
+from bot.edges.kube.reader import KubeReader
+from bot.edges.kube.targets import DEPLOYMENTS
+from bot.edges.kube.wire import NAMED
+from bot.errors import ClusterForbidden, ClusterUnreachable
+from bot.sandbox.cluster.faults import Effect, Fault
+from bot.sandbox.cluster.kubelet import Trouble
+from bot.sandbox.cluster.objects import copy_of, key_of
+from bot.sandbox.cluster.rbac import Ban
+from bot.sandbox.cluster.resources import NAMESPACES
+from bot.sandbox.cluster.scene import MutualTls, Scene
+from bot.sandbox.cluster.standin import ClusterStandIn
+from tests.unit.edges.kube_mesh import SMALL, SYSTEM, Mesh, SystemTime, running_mesh
+from tests.unit.edges.kube_stub import Reply, refused, stubbed
+
+SECRETS = frozenset({Part.SECRETS})
+AUTHORITY = frozenset({Part.AUTHORITY})
+
+
+@pytest.fixture
+def mesh(tmp_path: Path) -> Iterator[Mesh]:
+    with running_mesh(tmp_path) as mesh:
+        yield mesh
+
+
+def only_by_namespace(mesh: Mesh, resource: str) -> None:
+    """Take the cluster-wide list away; single namespaces stay."""
+    mesh.cluster.forbid(Ban(verb="list", resource=resource, cluster=True))
+
+
+def test_secrets_are_listed_by_namespace_where_they_may_not_be_listed_at_once(mesh: Mesh) -> None:
+    whole = mesh.reader().read(SECRETS)
+    only_by_namespace(mesh, "secrets")
+
+    single = mesh.reader().read(SECRETS)
+
+    assert sorted(str(s.ref) for s in single.secrets) == sorted(str(s.ref) for s in whole.secrets)
+    assert single.unread == ()
+
+
+def test_each_namespace_that_cannot_be_read_is_named(mesh: Mesh) -> None:
+    only_by_namespace(mesh, "secrets")
+    for namespace in ("bank", "shop"):
+        mesh.cluster.forbid(Ban(verb="list", resource="secrets", namespace=namespace))
+
+    seen = mesh.reader().read(SECRETS)
+
+    assert [unread.what for unread in seen.unread] == [
+        "Secrets in namespace bank",
+        "Secrets in namespace shop",
+    ]
+    assert {secret.ref.namespace for secret in seen.secrets} >= {SYSTEM, "default"}
+
+
+def test_a_namespace_that_is_going_is_no_miss(mesh: Mesh) -> None:
+    only_by_namespace(mesh, "secrets")
+    mesh.cluster.forbid(Ban(verb="list", resource="secrets", namespace="shop"))
+    mesh.cluster.do(lambda cluster: _terminate(cluster, "shop"))
+
+    seen = mesh.reader().read(SECRETS)
+
+    assert seen.unread == ()
+    assert [namespace.name for namespace in seen.namespaces if namespace.terminating] == ["shop"]
+
+
+def _terminate(cluster: ClusterStandIn, name: str) -> None:
+    found = cluster.store.get(NAMESPACES, key_of("", name))
+    assert found is not None
+    value = copy_of(found.value)
+    value.setdefault("status", {})["phase"] = "Terminating"
+    cluster.store.put(NAMESPACES, value)
+
+
+def test_without_any_list_the_meshs_own_namespace_is_left(mesh: Mesh) -> None:
+    only_by_namespace(mesh, "secrets")
+    mesh.cluster.forbid(Ban(verb="list", resource="namespaces"))
+
+    seen = mesh.reader().read(SECRETS)
+
+    assert {secret.ref.namespace for secret in seen.secrets} == {SYSTEM}
+    assert {unread.what for unread in seen.unread} >= {"Namespaces", f"Secrets outside namespace {SYSTEM}"}
+
+
+def test_service_accounts_that_cannot_be_listed_are_unknown_and_not_none(mesh: Mesh) -> None:
+    mesh.cluster.forbid(Ban(verb="list", resource="serviceaccounts"))
+
+    seen = mesh.reader().read(SECRETS)
+
+    assert {namespace.service_accounts for namespace in seen.namespaces} == {None}
+    assert [unread for unread in seen.unread if "ServiceAccounts" in unread.what]
+
+
+def test_a_token_that_ends_in_the_middle_of_a_list_keeps_what_was_read(tmp_path: Path) -> None:
+    with running_mesh(tmp_path, Scene(bulk_accounts=600)) as mesh:
+        mesh.cluster.inject(
+            Fault(effect=Effect.STATUS, code=500, verb="list", resource="secrets", continued=True, times=9)
+        )
+
+        seen = mesh.reader().read(SECRETS)
+
+    assert len(seen.secrets) == 500
+    assert [unread.what for unread in seen.unread] == ["Secrets in all namespaces"]
+
+
+def test_a_list_that_expires_midway_is_whole_in_the_end(tmp_path: Path) -> None:
+    with running_mesh(tmp_path, Scene(bulk_accounts=600)) as mesh:
+        whole = len(mesh.reader().read(SECRETS).secrets)
+        mesh.cluster.inject(
+            Fault(effect=Effect.STATUS, code=410, verb="list", resource="secrets", continued=True)
+        )
+
+        assert len(mesh.reader().read(SECRETS).secrets) == whole
+
+
+PARTS = {
+    "deployments": (Part.AUTHORITY, "Deployments"),
+    "daemonsets": (Part.AUTHORITY, "DaemonSets"),
+    "pods": (Part.AUTHORITY, "Pods"),
+    "horizontalpodautoscalers": (Part.AUTHORITY, "HorizontalPodAutoscalers"),
+    "mutatingwebhookconfigurations": (Part.WEBHOOKS, "MutatingWebhookConfigurations"),
+    "validatingwebhookconfigurations": (Part.WEBHOOKS, "ValidatingWebhookConfigurations"),
+    "policies": (Part.POLICY, "Policies"),
+    "destinationrules": (Part.POLICY, "DestinationRules"),
+}
+
+
+@pytest.mark.parametrize(("resource", "missed"), PARTS.items())
+def test_what_is_forbidden_is_unread_in_its_part_and_nothing_raises(
+    mesh: Mesh, resource: str, missed: tuple[Part, str]
+) -> None:
+    part, what = missed
+    mesh.cluster.forbid(Ban(verb="list", resource=resource))
+
+    seen = mesh.reader().read(frozenset({part}))
+
+    assert seen.unread
+    assert {unread.part for unread in seen.unread} == {part}
+    assert all(unread.what.startswith(what) for unread in seen.unread)
+
+
+def test_numbers_of_policies_that_could_not_be_read_are_none(mesh: Mesh) -> None:
+    for resource in ("meshpolicies", "policies", "destinationrules", "configmaps"):
+        mesh.cluster.forbid(Ban(resource=resource))
+
+    found = mesh.reader().read(frozenset({Part.POLICY})).mutual_tls
+
+    assert (found.mesh_policy, found.policies, found.destination_rules, found.control_plane) == (None,) * 4
+
+
+def test_a_mesh_without_mutual_tls_says_so(tmp_path: Path) -> None:
+    with running_mesh(tmp_path, Scene(accounts=SMALL.accounts, mutual_tls=MutualTls.OFF)) as mesh:
+        found = mesh.reader().read(frozenset({Part.POLICY})).mutual_tls
+
+    assert (found.mesh_policy, found.policies, found.destination_rules) == ("", 0, 0)
+
+
+def test_a_plugged_in_ca_is_seen_without_reading_its_key(tmp_path: Path) -> None:
+    with running_mesh(tmp_path, Scene(accounts=SMALL.accounts, plugged_in=True)) as mesh:
+        assert mesh.reader().read(AUTHORITY).foreign.plugged_secret is True
+
+
+def test_the_servers_clock_is_compared_with_the_bots(mesh: Mesh) -> None:
+    mesh.cluster.do(lambda cluster: setattr(cluster, "skew", timedelta(minutes=10)))
+
+    skew = mesh.reader().read(frozenset()).clock_skew
+
+    assert skew is not None
+    assert timedelta(minutes=9, seconds=58) <= skew <= timedelta(minutes=10, seconds=2)
+
+
+def test_a_rollout_that_sticks_says_why(mesh: Mesh) -> None:
+    mesh.cluster.do(lambda cluster: cluster.trouble("citadel", Trouble.CRASH_LOOP))
+    target = DEPLOYMENTS.within(SYSTEM).named("istio-citadel")
+    mesh.admin.patch(target, {"spec": {"template": {"metadata": {"annotations": {"x": "y"}}}}}, NAMED)
+
+    trouble, end = "", monotonic() + 20
+    while "CrashLoopBackOff" not in trouble and monotonic() < end:
+        workloads = mesh.reader().read(AUTHORITY).workloads
+        citadel = next(workload for workload in workloads if workload.ref.name == "istio-citadel")
+        trouble = citadel.trouble
+
+    assert "CrashLoopBackOff" in trouble
+    assert not citadel.settled
+
+
+def test_a_token_that_is_not_accepted_raises(tmp_path: Path) -> None:
+    with stubbed(tmp_path, refused(401, "Unauthorized")) as (client, _):
+        reader = KubeReader(client, mesh=MeshName("prod"), namespace=SYSTEM, clock=SystemTime())
+
+        with pytest.raises(ClusterForbidden):
+            reader.read(EVERYTHING)
+
+
+@pytest.mark.parametrize("reply", [refused(404), Reply(body=b"{}"), Reply(body=b"<html>")])
+def test_what_is_no_cluster_raises(tmp_path: Path, reply: Reply) -> None:
+    with stubbed(tmp_path, reply) as (client, _):
+        reader = KubeReader(client, mesh=MeshName("prod"), namespace=SYSTEM, clock=SystemTime())
+
+        with pytest.raises(ClusterUnreachable):
+            reader.read(EVERYTHING)

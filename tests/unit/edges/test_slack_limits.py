@@ -1,0 +1,347 @@
+"""Whatever stands in clusters and in people's texts, Slack takes the message and nobody is called."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.core.findings import Finding, Severity, Tally, Verdict
+from bot.core.ids import MeshName
+from bot.core.plan import StepKind
+from bot.core.progress import Proof, StepState, Straggler
+from bot.core.record import (
+    CheckCouldNotRun,
+    Event,
+    HelpShown,
+    HistoryShown,
+    Refused,
+    Report,
+    ReportPosted,
+    RequestFailed,
+    Result,
+    StatusShown,
+    StragglerFile,
+    Warned,
+)
+from bot.core.rotation import Person, Rotation, RotationState
+from bot.edges.slack.render import Rendered, render, reply_shown
+from bot.edges.slack.render.dialogs import rejection_dialog, transition_dialog
+from bot.edges.slack.render.words import cut, plain, safe
+from bot.sandbox.slack import check_blocks, check_view
+from tests.unit.edges.slack_samples import (
+    ANNA,
+    APPROVERS,
+    CARD,
+    CONTENTS,
+    HOME,
+    NOW,
+    PROD,
+    REPLIES,
+    ROTATION_ID,
+    ROTATIONS,
+    a_milestone,
+    a_plan,
+    a_report,
+    a_step,
+    proposed,
+)
+
+ATTACK = (
+    "<!channel> <@U0EVIL> <https://evil.test|Approve> `code` *Approved* & \u202e\u200bevil\u2066\n> quoted"
+)
+TOKENS = re.compile(r"<(?!@[UW][A-Z0-9]+>|!date\^|!subteam\^S[A-Z0-9]+>|#C[A-Z0-9]+>)")
+"""An angle bracket that begins anything but the mentions and dates that rendering makes itself."""
+
+texts = st.one_of(
+    st.text(max_size=600),
+    st.sampled_from(
+        [ATTACK, "<!here>" * 200, "&" * 3000, "x" * 5000, "a" * 253, "", "\u202e", "&amp;lt;" * 400]
+    ),
+)
+
+
+def strings_in(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in strings_in(inner)]
+    return [text for inner in value for text in strings_in(inner)] if isinstance(value, list) else []
+
+
+def hold(rendered: Rendered) -> None:
+    """Slack takes it, and nothing in it calls anybody or links anywhere."""
+    blocks = list(rendered.blocks)
+    assert check_blocks(blocks) == []
+    assert 0 < len(rendered.text) <= 3000
+    assert len(json.dumps(blocks)) < 60_000
+    assert sum(len(text) for text in strings_in(blocks)) < 14_000
+    for text in (rendered.text, *mrkdwn_in(blocks)):
+        assert not TOKENS.search(text), text
+        assert not re.search("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]", text)
+
+
+def mrkdwn_in(value: object) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["text"]] if value.get("type") == "mrkdwn" else []
+        return own + [text for inner in value.values() for text in mrkdwn_in(inner)]
+    return [text for inner in value for text in mrkdwn_in(inner)] if isinstance(value, list) else []
+
+
+def hostile(text: str, *, steps: int = 8) -> Rotation:
+    """A rotation with that text wherever a text can stand."""
+    made = [
+        replace(a_step(StepKind.RESTART, text), id=f"s{n}", why=text, felt=text, undo=text)
+        for n in range(steps)
+    ]
+    plan = a_plan()
+    old = replace(plan.old_root, subject=text)
+    plan = replace(
+        plan,
+        mesh=MeshName(text),
+        namespace=text,
+        authority=text,
+        old_root=old,
+        steps=tuple(made),
+        undo_steps=tuple(made),
+        notes=(text,) * 9,
+    )
+    states = tuple(StepState(step_id=step.id) for step in made)
+    person = Person(team=HOME, user=ANNA.user, name=text)
+    return replace(
+        proposed(),
+        plan=plan,
+        mesh=MeshName(text),
+        reason=text,
+        requester=person,
+        steps=states,
+        undo_steps=states,
+        outcome=text,
+    )
+
+
+@pytest.mark.parametrize("name", ROTATIONS)
+def test_every_card_is_valid(name: str) -> None:
+    hold(render(CARD, rotation=ROTATIONS[name], approvers=APPROVERS))
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_every_content_is_valid(name: str) -> None:
+    hold(render(CONTENTS[name], rotation=proposed()))
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_every_reply_is_valid(name: str) -> None:
+    hold(reply_shown(REPLIES[name]))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    text=texts,
+    state=st.sampled_from(RotationState),
+    steps=st.sampled_from([1, 8, 30]),
+    backwards=st.booleans(),
+)
+def test_any_text_in_any_state_makes_a_card_that_slack_takes(
+    *, text: str, state: RotationState, steps: int, backwards: bool
+) -> None:
+    rotation = replace(hostile(text, steps=steps), state=state, backwards=backwards, started_at=NOW)
+    stragglers = (Straggler(what=text, reason=text, cure=text),) * 10
+    current = rotation.walk[0][1].entered(NOW, timedelta(minutes=10)).acted()
+    rotation = rotation.with_step(
+        current.with_progress(Proof(complete=False, done=1, total=10**6, stragglers=stragglers, note=text))
+    )
+
+    hold(render(CARD, rotation=rotation, approvers=(*APPROVERS, text)))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=texts, many=st.sampled_from([0, 1, 60]))
+def test_any_text_makes_messages_that_slack_takes(text: str, many: int) -> None:
+    person = Person(team=HOME, user=ANNA.user, name=text)
+    stragglers = (Straggler(what=text, reason=text, cure=text, verdict="unknown"),) * many
+    report = hostile_report(text, many, stragglers)
+    contents = (
+        ReportPosted(report=report, person=person),
+        Warned(threshold=text, report=report),
+        CheckCouldNotRun(mesh=MeshName(text), at=NOW, message=text, hint=text, last_success=None),
+        RequestFailed(
+            what=text,
+            mesh=MeshName(text),
+            person=person,
+            message=text,
+            hint=text,
+            findings=report.findings,
+            reference=text,
+        ),
+        Result(rotation_id=ROTATION_ID, event=Event.DONE, at=NOW, note=text, stragglers=stragglers),
+        a_milestone(
+            Event.PAUSED,
+            person=person,
+            step_title=text,
+            note=text,
+            facts=((text, text),) * many,
+            stragglers=stragglers,
+        ),
+        StragglerFile(name=text, stragglers=stragglers),
+    )
+
+    for content in contents:
+        hold(render(content, rotation=hostile(text)))
+
+
+def hostile_report(text: str, many: int, stragglers: tuple[Straggler, ...]) -> Report:
+    finding = Finding(
+        check_id=text,
+        verdict=Verdict.NOT_OK,
+        severity=Severity.CRITICAL,
+        summary=text,
+        hint=text,
+        offenders=(text,) * many,
+    )
+    return replace(
+        a_report(),
+        mesh=MeshName(text),
+        headline=text,
+        meaning=text,
+        authority=text,
+        evidence=(text,) * many,
+        root_subject=text,
+        first_break=text,
+        findings=(finding,) * many,
+        tallies=(Tally(kind=text, ok=1, not_ok=2, unknown=3, skipped=4),) * min(many, 12),
+        stragglers=stragglers,
+        unread=(text,) * many,
+    )
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=texts, many=st.sampled_from([1, 60]))
+def test_any_text_makes_replies_that_slack_takes(text: str, many: int) -> None:
+    rotation = hostile(text)
+
+    hold(reply_shown(Refused(sentence=text or "No", hint=text)))
+    hold(reply_shown(HelpShown(meshes=(MeshName(text),) * many, lead=text)))
+    hold(reply_shown(HistoryShown(mesh=MeshName(text), rotations=(rotation,) * many)))
+    hold(
+        reply_shown(StatusShown(active=(rotation,) * many, checks=(), never_checked=(MeshName(text),) * many))
+    )
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(name=texts, days=st.integers(90, 7300))
+def test_any_mesh_and_lifetime_make_a_dialog_that_slack_takes(name: str, days: int) -> None:
+    lifetime = timedelta(days=days)
+
+    assert (
+        check_view(transition_dialog((MeshName(name[:253] or "m"),), lifetime=lifetime, channel="C0MESH"))
+        == []
+    )
+    many = tuple(MeshName(f"mesh-{n}") for n in range(150))
+    assert check_view(transition_dialog(many, lifetime=lifetime, channel="C0MESH")) == []
+    assert check_view(rejection_dialog(ROTATION_ID, channel="C0MESH")) == []
+
+
+def test_attack_19_a_reason_calls_nobody_links_nowhere_and_stays_on_its_line() -> None:
+    rotation = replace(proposed(), reason=ATTACK * 20)
+
+    shown = render(CARD, rotation=rotation, approvers=APPROVERS)
+
+    hold(shown)
+    [line] = [line for text in mrkdwn_in(list(shown.blocks)) for line in text.splitlines() if "Why" in line]
+    assert "&lt;!channel&gt; &lt;@U0EVIL&gt; &lt;https://evil.test|Approve&gt;" in line
+    assert line.endswith("…”")
+
+
+def test_a_cut_never_goes_through_an_entity_or_a_mention() -> None:
+    for limit in range(1, 20):
+        assert re.fullmatch(r"(&amp;)*…", safe("&" * 50, limit))
+        assert "<" not in cut("hello <@U0ANNA>", min(limit, 14))
+
+
+def test_plain_text_is_never_empty_and_never_too_long() -> None:
+    assert plain("\u200b\u202e", 75)
+    assert len(plain("x" * 500, 75)) == 75
+
+
+def test_every_mrkdwn_text_is_verbatim_so_that_slack_makes_no_links() -> None:
+    shown = render(CARD, rotation=proposed(), approvers=APPROVERS)
+
+    assert json.dumps(list(shown.blocks)).count('"mrkdwn"') == json.dumps(list(shown.blocks)).count(
+        '"verbatim": true'
+    )
+
+
+def test_buttons_carry_the_rotation_id_and_nothing_else() -> None:
+    for rotation in ROTATIONS.values():
+        rows = [b for b in render(CARD, rotation=rotation).blocks if b["type"] == "actions"]
+        for button in (element for row in rows for element in row["elements"]):
+            assert button["value"] == ROTATION_ID
+            assert "prod" in button["accessibility_label"]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("proposed", ["Approve", "Reject…", "Cancel"]),
+        ("approved", ["Cancel"]),
+        ("running", ["Stop before the next step"]),
+        ("stopping", []),
+        ("paused", ["Keep waiting", "Roll back"]),
+        ("paused untouched", ["Keep waiting", "Cancel"]),
+        ("rolling back", []),
+        *(
+            (name, [])
+            for name in ("done", "failed", "rolled back", "rejected", "expired", "cancelled", "stale")
+        ),
+    ],
+)
+def test_only_buttons_that_count_are_shown(name: str, labels: list[str]) -> None:
+    shown = render(CARD, rotation=ROTATIONS[name])
+
+    rows = [block for block in shown.blocks if block["type"] == "actions"]
+    assert [element["text"]["text"] for row in rows for element in row["elements"]] == labels
+
+
+def test_approve_asks_once_more_naming_mesh_cluster_and_plan() -> None:
+    rotation = proposed()
+
+    approve = render(CARD, rotation=rotation).blocks[-1]["elements"][0]
+
+    asked = approve["confirm"]["title"]["text"] + approve["confirm"]["text"]["text"]
+    assert "prod" in asked
+    assert rotation.plan.cluster_uid[:8] in asked
+    assert rotation.digest[:16] in asked
+
+
+def test_a_report_over_something_unread_is_never_green() -> None:
+    report = replace(a_report("verify"), verdict=Verdict.UNKNOWN, findings=(), stragglers=())
+
+    shown = render(ReportPosted(report=report, person=ANNA))
+
+    assert "could not tell" in shown.text
+    tallies = replace(a_report().tallies[0], ok=0, not_ok=0, unknown=0)
+    empty = render(ReportPosted(report=replace(report, tallies=(tallies,)), person=ANNA))
+    assert "❓ workload secrets: none seen" in json.dumps(list(empty.blocks), ensure_ascii=False)
+
+
+def test_the_mesh_without_approvers_says_so_on_its_card() -> None:
+    assert "nobody" in json.dumps(list(render(CARD, rotation=proposed()).blocks))
+
+
+def test_prod_is_named_in_every_fallback_text_of_a_card() -> None:
+    for rotation in ROTATIONS.values():
+        assert PROD in render(CARD, rotation=rotation).text
+
+
+@pytest.mark.parametrize("event", Event)
+def test_every_event_has_its_words(event: Event) -> None:
+    hold(render(a_milestone(event), rotation=proposed()))
+    hold(render(Result(rotation_id=ROTATION_ID, event=event, at=NOW), rotation=proposed()))
+
+
+def test_there_is_a_pinned_card_for_every_state() -> None:
+    assert {rotation.state for rotation in ROTATIONS.values()} == set(RotationState)
