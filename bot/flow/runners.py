@@ -18,6 +18,7 @@ from bot.core.plan import Step, StepKind
 from bot.core.progress import Proof, StepState, Straggler
 from bot.core.rotation import Rotation
 from bot.core.verification import (
+    Holder,
     HolderVerdict,
     judge_proxies,
     judge_secrets,
@@ -239,12 +240,18 @@ def _needed(ref: ObjectRef | None) -> ObjectRef:
 # --- waiting for the root to spread ----------------------------------------------------------------
 
 
-def _proof_of(verdicts: Iterable[HolderVerdict], snapshot: MeshSnapshot, run: Run, *, noun: str) -> Proof:
-    """Complete when something was observed, nothing is behind and nothing is unknown."""
+def _proof_of(
+    verdicts: Iterable[HolderVerdict], snapshot: MeshSnapshot, run: Run, *, holder: Holder, noun: str
+) -> Proof:
+    """Complete when something was observed, nothing is behind and nothing is unknown.
+
+    Counted are the holders of one kind; what else belongs to the step must only not be behind.
+    """
     undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
-    counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
+    judged = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
+    counted = [v for v in judged if v.holder is holder]
     fine = sum(1 for v in counted if v.verdict is Verdict.OK)
-    behind = stragglers(counted)
+    behind = stragglers(judged)
     return Proof(
         complete=bool(counted) and not behind,
         done=fine,
@@ -256,7 +263,9 @@ def _proof_of(verdicts: Iterable[HolderVerdict], snapshot: MeshSnapshot, run: Ru
 
 def _secrets(run: Run) -> Proof:
     snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.SECRETS}))
-    return _proof_of(judge_secrets(snapshot, run.target), snapshot, run, noun="workload secret")
+    return _proof_of(
+        judge_secrets(snapshot, run.target), snapshot, run, holder=Holder.SECRET, noun="workload secret"
+    )
 
 
 def _webhooks(run: Run) -> Proof:
@@ -266,7 +275,7 @@ def _webhooks(run: Run) -> Proof:
     if not verdicts:
         undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
         return Proof(complete=True, note="this mesh has no admission webhook")
-    proof = _proof_of(verdicts, snapshot, run, noun="webhook")
+    proof = _proof_of(verdicts, snapshot, run, holder=Holder.WEBHOOK, noun="webhook")
     return proof if proof.total else Proof(complete=True, note="every webhook is filled by cert-manager")
 
 
@@ -282,7 +291,7 @@ def _restart_behind_webhooks(run: Run) -> None:
 
 def _proxies(run: Run) -> Proof:
     snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.PROXIES}))
-    return _proof_of(judge_proxies(snapshot, run.target), snapshot, run, noun="proxy")
+    return _proof_of(judge_proxies(snapshot, run.target), snapshot, run, holder=Holder.PROXY, noun="proxy")
 
 
 # --- verify ------------------------------------------------------------------------------------------
