@@ -400,9 +400,12 @@ def test_a_step_that_does_not_end_in_time_keeps_the_lease(
     monkeypatch.setattr("bot.process.STOPPING", timedelta(milliseconds=50))
     released = threading.Event()
 
+    def slow_step() -> None:
+        released.wait(PATIENCE)
+
     with running(process) as run:
         until(lambda: ready(house))
-        process.scheduler.soon(lambda: released.wait(PATIENCE) and None)
+        process.scheduler.soon(slow_step)
         process.stop()
         run.end()
         released.set()
