@@ -16,7 +16,7 @@ from bot.core.progress import Done, Outcome, Proof, StepState, StepStatus, Strag
 from bot.core.record import Change, Event, Milestone, Result
 from bot.core.rotation import Rotation, RotationState
 from bot.core.wording import span
-from bot.errors import ClusterError, ClusterUnreachable, OutcomeUnknown, RootkeeperError
+from bot.errors import ClusterConflict, ClusterError, ClusterUnreachable, OutcomeUnknown, RootkeeperError
 from bot.flow.decide import stale
 from bot.flow.ports import Clock, Keys, MeshPorts, Store
 from bot.flow.propose import redraft_plan
@@ -26,6 +26,8 @@ from bot.flow.tell import milestone, redraw, telling
 AT_ONCE = Wait(after=timedelta())
 AFTER_FAULT = timedelta(seconds=5)
 """How soon to try again what the network broke."""
+PAST = 10
+"""So many earlier rotations of the mesh may have left their Lease behind within its 15 minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +73,13 @@ def _start(stage: Stage, mesh: MeshPorts, rotation: Rotation) -> Outcome:
         stage.store.commit(lapse(rotation, now))
         return Done()
     try:
-        mesh.writer.hold(rotation.id, now=now)
+        _hold(stage, mesh, rotation, now)
         draft = redraft_plan(mesh, stage.clock, stage.keys, approved=rotation.plan)
     except (ClusterUnreachable, OutcomeUnknown) as fault:
         return Wait(after=fault.retry_after or AFTER_FAULT)
     except RootkeeperError as fault:
         stage.store.commit(stale(rotation, (fault.message,), at=now))
+        _release(mesh, rotation)
         return Done()
     reasons = (
         differences(rotation.plan, draft.plan)
@@ -92,6 +95,17 @@ def _start(stage: Stage, mesh: MeshPorts, rotation: Rotation) -> Outcome:
         telling(running, Event.STARTED, at=now, milestone=milestone(running, Event.STARTED, at=now))
     )
     return AT_ONCE
+
+
+def _hold(stage: Stage, mesh: MeshPorts, rotation: Rotation, now: datetime) -> None:
+    """Take the Lease, also from an earlier rotation that ended just before it could give it back."""
+    try:
+        mesh.writer.hold(rotation.id, now=now)
+    except ClusterConflict:
+        for past in stage.store.past_rotations(rotation.mesh, limit=PAST):
+            if past.final:
+                mesh.writer.release(past.id)
+        mesh.writer.hold(rotation.id, now=now)
 
 
 def lapse(rotation: Rotation, now: datetime) -> Change:
