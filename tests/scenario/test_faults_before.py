@@ -26,7 +26,8 @@ def sandbox() -> Iterator[Room]:
 def room(sandbox: Room) -> Iterator[Room]:
     """The module's sandbox; afterwards everything is allowed again and no fault is left."""
     yield sandbox
-    sandbox.cluster.do(lambda c: (c.faults.clear(), c.bot.bans.clear()))
+    sandbox.cluster.do(lambda cluster: cluster.faults.clear())
+    sandbox.cluster.do(lambda cluster: cluster.bot.bans.clear())
     sandbox.settled()
 
 
