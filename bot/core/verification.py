@@ -259,7 +259,7 @@ def _served_verdict(
     cure = f"restart {served.workload or served.pod}"
     if at > expected.not_after:
         cure = "the root must be renewed first"
-    return Verdict.NOT_OK, f"shows a certificate that the API server refuses: {reason}", cure
+    return Verdict.NOT_OK, f"shows a certificate that the API server refuses ({reason})", cure
 
 
 # --- control plane processes ------------------------------------------------------------------

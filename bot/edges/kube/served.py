@@ -20,7 +20,7 @@ from bot.edges.kube.streams import Deadline
 from bot.edges.kube.targets import PODS
 from bot.edges.kube.translate import cut
 from bot.edges.kube.wire import POD_PAGE
-from bot.errors import ClusterError, ObjectAbsent
+from bot.errors import ClusterError, ClusterForbidden, ObjectAbsent
 
 HANDSHAKE_SECONDS = 5.0
 """For one port of one pod; a live server answers within a tenth of a second."""
@@ -129,11 +129,20 @@ def _ask(client: KubeClient, candidate: _Candidate, seconds: float) -> ServedCer
             )
         except ObjectAbsent:
             return candidate.told(fault="is gone", asked=False)
+        except ClusterForbidden as fault:
+            return candidate.told(fault=fault.message)
         except ClusterError as fault:
-            faults.append(f"port {port}: {fault.message}")
+            faults.append((port, fault.message))
         else:
             return candidate.told(leaf=leaf)
-    return candidate.told(fault=cut("; ".join(faults)))
+    return candidate.told(fault=_in_words(faults))
+
+
+def _in_words(faults: Sequence[tuple[int, str]]) -> str:
+    """Why no port showed a certificate: of one port in full, of several each in short."""
+    if len(faults) == 1:
+        return cut(f"port {faults[0][0]}: {faults[0][1]}")
+    return cut("; ".join(f"port {port}: {message.partition(': ')[0]}" for port, message in faults))
 
 
 def webhook_ports(pod: Pod) -> tuple[int, ...]:
