@@ -28,6 +28,7 @@ from bot.edges.store.migrate import upgrade
 from bot.edges.store.outbox import SqlOutbox
 from bot.edges.store.store import SqlStore
 from bot.edges.system import SystemClock, SystemKeys
+from bot.errors import SettingsFault
 from bot.flow.advance import Stage, advance
 from bot.flow.decide import Court, Rules
 from bot.flow.desk import FrontDesk
@@ -116,8 +117,16 @@ def open_record(
     )
 
 
-def build_stage(settings: Settings, record: Record, meshes: Meshes, *, clock: Clock, keys: Keys) -> Stage:
-    """What carries rotations out."""
+def build_stage(
+    settings: Settings,
+    record: Record,
+    meshes: Meshes,
+    *,
+    clock: Clock,
+    keys: Keys,
+    fence: Callable[[], None],
+) -> Stage:
+    """What carries rotations out; `fence` raises NotLeader when this process must not act."""
     return Stage(
         store=record.store,
         meshes=meshes,
@@ -125,6 +134,7 @@ def build_stage(settings: Settings, record: Record, meshes: Meshes, *, clock: Cl
         keys=keys,
         poll_interval=settings.poll_interval,
         webhook_patience=settings.webhook_patience,
+        fence=fence,
     )
 
 
@@ -207,7 +217,17 @@ def build_voice(
 def build_health(
     settings: Settings, metrics: Metrics, *, live: dict[str, Probe], ready: dict[str, Probe]
 ) -> HealthServer:
-    """What Kubernetes and Prometheus ask."""
+    """What Kubernetes and Prometheus ask.
+
+    Raises:
+        SettingsFault: nothing can listen at that address.
+    """
     address = settings.health_address
     health = Health(live=live, ready=ready, metrics=metrics.exposition)
-    return HealthServer(health, host=address.host, port=address.port)
+    try:
+        return HealthServer(health, host=address.host, port=address.port)
+    except OSError as error:
+        raise SettingsFault(
+            f"nothing can listen at {address.host}:{address.port}: {error.strerror or error}",
+            hint="Set ROOTKEEPER_HEALTH_ADDRESS to a free port of this machine; port 0 takes any.",
+        ) from None

@@ -55,6 +55,7 @@ def main() -> None:
 def _told() -> Iterator[Console]:
     """A console; what goes wrong on purpose is told in two lines instead of a trace."""
     console = Console()
+    console.soft_wrap = not console.is_terminal  # a pipe gets whole lines
     try:
         yield console
     except RootkeeperError as fault:
@@ -126,7 +127,7 @@ def _show_draft(console: Console, ports: MeshPorts, *, lifetime: timedelta) -> N
     if draft.plan is None:
         console.print(f"[bold]No rotation of mesh {ports.name}:[/] its preflight found what forbids it.")
         terminal.show_findings(console, draft.obstacles)
-        raise typer.Exit(1)
+        raise typer.Exit(terminal.exit_code(draft.obstacles) or COULD_NOT_TELL)
     terminal.show_plan(console, draft.plan)
 
 
@@ -146,7 +147,7 @@ def doctor(*, env_file: EnvFile = None) -> None:
     with _told() as console:
         findings = examine_all(_settings(env_file))
         terminal.show_findings(console, findings)
-        raise typer.Exit(1 if any(f.red or f.verdict == "unknown" for f in findings) else 0)
+        raise typer.Exit(terminal.exit_code(findings))
 
 
 @app.command()

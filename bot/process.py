@@ -6,6 +6,8 @@ answers.
 
 import socket
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,10 +20,11 @@ from bot.edges.metrics import Metrics
 from bot.edges.scheduler import BotScheduler, missed
 from bot.edges.slack.app import identify
 from bot.edges.system import SystemClock, SystemKeys
-from bot.errors import NotLeader, SlackError, StoreError
+from bot.errors import NotLeader, RootkeeperError, SlackError, StoreError
+from bot.flow.ports import Clock, Keys
 from bot.flow.recover import redraw_active, sweep
 from bot.flow.remind import remind
-from bot.settings import Settings
+from bot.settings import Settings, SlackSettings
 
 LEASE_LASTS = timedelta(seconds=15)
 """How long another process must wait for a dead one."""
@@ -36,14 +39,48 @@ SLACK_RETRY = timedelta(seconds=5)
 _log = structlog.get_logger(__name__)
 
 
+def build_voice(
+    settings: Settings, slack: SlackSettings, *, record: Record, meshes: Meshes, scheduler: BotScheduler
+) -> Voice:
+    """Everything that listens and speaks in Slack, not connected yet.
+
+    Raises:
+        SlackError: the bot token is not good, or Slack cannot be reached.
+    """
+    client = bootstrap.slack_client(slack)
+    desk = bootstrap.build_desk(
+        settings,
+        slack,
+        client=client,
+        home_team=identify(client).team,
+        record=record,
+        meshes=meshes,
+        scheduler=scheduler,
+    )
+    return bootstrap.build_voice(
+        settings, slack, client=client, desk=desk, record=record, scheduler=scheduler
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a process takes from outside; a test hands it something else."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    keys: Keys = field(default_factory=SystemKeys)
+    meshes: Callable[..., Meshes] = bootstrap.connect_meshes
+    voice: Callable[..., Voice] = build_voice
+
+
 class BotProcess:
     """One running bot. `run` returns when `stop` was called, or raises why it cannot go on."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, parts: Parts | None = None) -> None:
+        self._parts = parts or Parts()
         self._settings = settings
         self._slack = settings.require_slack()
-        self._clock = SystemClock()
-        self._keys = SystemKeys()
+        self._clock = self._parts.clock
+        self._keys = self._parts.keys
         self._holder = socket.gethostname()
         self._epoch = 0
         self._stopping = threading.Event()
@@ -58,8 +95,10 @@ class BotProcess:
             epoch=lambda: self._epoch,
             on_commit=self._wake_poster,
         )
-        self.meshes: Meshes = bootstrap.connect_meshes(settings, self._clock, metrics=self._metrics)
-        stage = bootstrap.build_stage(settings, self.record, self.meshes, clock=self._clock, keys=self._keys)
+        self.meshes: Meshes = self._parts.meshes(settings, self._clock, metrics=self._metrics)
+        stage = bootstrap.build_stage(
+            settings, self.record, self.meshes, clock=self._clock, keys=self._keys, fence=self._fence
+        )
         self.scheduler: BotScheduler = bootstrap.build_scheduler(stage)
         self._metrics.watch(self.record.store, self.record.outbox, self._clock)
         self.health: HealthServer = bootstrap.build_health(
@@ -109,17 +148,27 @@ class BotProcess:
 
     def _renew_lease(self) -> None:
         now = self._clock.now()
-        if not self.record.lease.renew(self._holder, epoch=self._epoch, now=now, duration=LEASE_LASTS):
-            self._lost = NotLeader("another process took the lease; this one stops")
-            self.stop()
-        self._renewed_at = now
+        if self.record.lease.renew(self._holder, epoch=self._epoch, now=now, duration=LEASE_LASTS):
+            self._renewed_at = now
+            return
+        self._renewed_at = None
+        self._lost = NotLeader(
+            "another process took the lease; this one stops",
+            hint="Run one bot on a database; give a second one a database of its own.",
+        )
+        self.stop()
+
+    def _fence(self) -> None:
+        """A lease that could not be renewed may be somebody else's by now, so nothing is done under it."""
+        if fault := self._lease_fault():
+            raise NotLeader(fault)
 
     # --- work --------------------------------------------------------------------------------------
 
     def _pick_up(self) -> None:
         redraw_active(self.record.store)
-        self.scheduler.every("lease", LEASE_RENEWED, self._renew_lease)
-        self.scheduler.every("sweep", SWEEP, self._sweep)
+        self.scheduler.every("lease", LEASE_RENEWED, _told("renewing the lease", self._renew_lease))
+        self.scheduler.every("sweep", SWEEP, _told("the sweep", self._sweep))
         for name in self.meshes:
             self._schedule_check(name)
         self.scheduler.start()
@@ -130,9 +179,10 @@ class BotProcess:
     def _schedule_check(self, name: MeshName) -> None:
         """By the calendar, and at once when one was slept over."""
 
-        def check() -> None:
+        def remind_of() -> None:
             remind(self.record.store, self.meshes[name], self._clock, self._keys)
 
+        check = _told(f"the check of {name}", remind_of)
         cron, zone = self._settings.check_schedule, self._settings.time_zone
         self.scheduler.every_day(f"check {name}", cron, zone, check)
         if missed(cron, zone, last=self._last_check(name), now=self._clock.now()):
@@ -160,26 +210,18 @@ class BotProcess:
                 return
 
     def _connected(self) -> Voice:
-        client = bootstrap.slack_client(self._slack)
-        identity = identify(client)
-        desk = bootstrap.build_desk(
+        voice = self._parts.voice(
             self._settings,
             self._slack,
-            client=client,
-            home_team=identity.team,
             record=self.record,
             meshes=self.meshes,
             scheduler=self.scheduler,
         )
-        voice = bootstrap.build_voice(
-            self._settings,
-            self._slack,
-            client=client,
-            desk=desk,
-            record=self.record,
-            scheduler=self.scheduler,
-        )
-        voice.edge.connect()
+        try:
+            voice.edge.connect()
+        except SlackError:
+            voice.edge.close()  # its threads would pile up with every try
+            raise
         return voice
 
     def _wake_poster(self) -> None:
@@ -236,3 +278,15 @@ class BotProcess:
             self.record.lease.release(self._holder, epoch=self._epoch)
         except StoreError as fault:
             _log.warning("lease not given back", reason=fault.message)
+
+
+def _told(what: str, work: Callable[[], None]) -> Callable[[], None]:
+    """The same, with a fault of the world in the log as what it is: no bug, and tried again in its time."""
+
+    def guarded() -> None:
+        try:
+            work()
+        except RootkeeperError as fault:
+            _log.error("not done", what=what, reason=fault.message, hint=fault.hint)
+
+    return guarded

@@ -7,25 +7,28 @@ looks at the cluster for what is, and goes on. An error that may pass is waited 
 step's deadline; any other ends a rotation that has changed nothing, and pauses one that has.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.core.ids import MeshName, RotationId
-from bot.core.plan import Step, StepKind, differences
+from bot.core.plan import Step, StepKind
 from bot.core.progress import Done, Outcome, Proof, StepState, StepStatus, Straggler, Wait
 from bot.core.record import Change, Event, Milestone, Result
 from bot.core.rotation import Rotation, RotationState
 from bot.core.wording import span
-from bot.errors import ClusterError, ClusterUnreachable, OutcomeUnknown, RootkeeperError
+from bot.errors import ClusterConflict, ClusterError, ClusterUnreachable, OutcomeUnknown, RootkeeperError
 from bot.flow.decide import stale
 from bot.flow.ports import Clock, Keys, MeshPorts, Store
-from bot.flow.propose import redraft_plan
+from bot.flow.propose import redraft_plan, why_stale
 from bot.flow.runners import RUNNERS, Run
 from bot.flow.tell import milestone, redraw, telling
 
 AT_ONCE = Wait(after=timedelta())
 AFTER_FAULT = timedelta(seconds=5)
 """How soon to try again what the network broke."""
+LATELY = 5
+"""How many of a mesh's rotations may have left the Lease behind: one, and some that never started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,8 @@ class Stage:
     """How often a waiting step looks."""
     webhook_patience: timedelta
     """How long webhooks may take before their component is restarted."""
+    fence: Callable[[], None]
+    """Asked before every effect. Raises NotLeader when this process may have been replaced by now."""
 
 
 def advance(stage: Stage, rotation_id: RotationId) -> Outcome:
@@ -47,11 +52,13 @@ def advance(stage: Stage, rotation_id: RotationId) -> Outcome:
 
     Raises:
         StoreError: the record could not be kept; nothing more must be done until it can.
+        NotLeader: nor by this process, if another may be doing it.
     """
+    stage.fence()
     rotation = stage.store.rotation(rotation_id)
     mesh = stage.meshes.get(rotation.mesh)
     if mesh is None:
-        return Done()
+        return _without_mesh(stage, rotation)
     match rotation.state:
         case RotationState.APPROVED:
             return _start(stage, mesh, rotation)
@@ -59,6 +66,18 @@ def advance(stage: Stage, rotation_id: RotationId) -> Outcome:
             return _go_on(stage, mesh, rotation)
         case _:
             return Done()
+
+
+def _without_mesh(stage: Stage, rotation: Rotation) -> Outcome:
+    """Somebody took the mesh out of the settings: nothing can be done to it, and nobody may wonder why."""
+    now = stage.clock.now()
+    reason = f"mesh {rotation.mesh} is not in the settings any more"
+    match rotation.state:
+        case RotationState.APPROVED:
+            stage.store.commit(stale(rotation, (reason,), at=now))
+        case RotationState.RUNNING | RotationState.ROLLING_BACK:
+            return _halt(stage, None, rotation, reason=f"{reason}. Put it back, then choose.", now=now)
+    return Done()
 
 
 # --- start -------------------------------------------------------------------------------------------
@@ -69,20 +88,16 @@ def _start(stage: Stage, mesh: MeshPorts, rotation: Rotation) -> Outcome:
     now = stage.clock.now()
     if rotation.start_by is None or now >= rotation.start_by:
         stage.store.commit(lapse(rotation, now))
+        _release(mesh, rotation)
         return Done()
     try:
-        mesh.writer.hold(rotation.id, now=now)
+        _claim(stage, mesh, rotation, now)
         draft = redraft_plan(mesh, stage.clock, stage.keys, approved=rotation.plan)
+        reasons = why_stale(rotation.plan, draft)
     except (ClusterUnreachable, OutcomeUnknown) as fault:
         return Wait(after=fault.retry_after or AFTER_FAULT)
-    except RootkeeperError as fault:
-        stage.store.commit(stale(rotation, (fault.message,), at=now))
-        return Done()
-    reasons = (
-        differences(rotation.plan, draft.plan)
-        if draft.plan
-        else tuple(finding.summary for finding in draft.obstacles)
-    )
+    except ClusterError as fault:
+        reasons = (fault.message,)
     if reasons:
         stage.store.commit(stale(rotation, reasons, at=now))
         _release(mesh, rotation)
@@ -92,6 +107,17 @@ def _start(stage: Stage, mesh: MeshPorts, rotation: Rotation) -> Outcome:
         telling(running, Event.STARTED, at=now, milestone=milestone(running, Event.STARTED, at=now))
     )
     return AT_ONCE
+
+
+def _claim(stage: Stage, mesh: MeshPorts, rotation: Rotation, now: datetime) -> None:
+    """Take the mesh's Lease; a rotation that ended may have left it behind (killed before giving it back)."""
+    try:
+        mesh.writer.hold(rotation.id, now=now)
+    except ClusterConflict:
+        for past in stage.store.past_rotations(rotation.mesh, limit=LATELY):
+            if past.final:
+                mesh.writer.release(past.id)
+        mesh.writer.hold(rotation.id, now=now)
 
 
 def lapse(rotation: Rotation, now: datetime) -> Change:
@@ -139,15 +165,20 @@ def _attempt(
         _note(stage, run, fault)
         return Wait(after=fault.retry_after or AFTER_FAULT)
     except ClusterError as fault:
-        return _halt(
-            stage, mesh, rotation, reason=f"{step.title}: {fault.message}. {fault.hint}".strip(), now=now
-        )
+        reason = _sentences(f"{step.title}: {fault.message}", fault.hint)
+        return _halt(stage, mesh, rotation, reason=reason, now=now)
+
+
+def _sentences(*parts: str) -> str:
+    """One after the other, each with its end."""
+    return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts if part)
 
 
 def _act(stage: Stage, run: Run) -> Outcome:
     runner = RUNNERS[run.step.kind]
     if reason := runner.gate(run):
         return _halt(stage, run.mesh, run.rotation, reason=f"{run.step.title}: {reason}", now=run.now)
+    stage.fence()
     acted = runner.act(run)
     if acted.skip:
         skipped = run.state.ended_as(StepStatus.SKIPPED, now=run.now, note=acted.skip)
@@ -169,6 +200,7 @@ def _prove(stage: Stage, run: Run) -> Outcome:
     if runner.nudge and _impatient(run):
         state = state if state.nudged_at else state.nudged(run.now)
         stage.store.commit(_quietly(run, state))
+        stage.fence()
         runner.nudge(run)
     elif state != run.state:
         stage.store.commit(_quietly(run, state))
@@ -245,13 +277,13 @@ def _stop(stage: Stage, mesh: MeshPorts, rotation: Rotation, now: datetime) -> O
 
 def _overdue(stage: Stage, run: Run, *, stragglers: tuple[Straggler, ...], note: str) -> Outcome:
     """A deadline never fails a rotation that has changed something: a person is asked."""
-    reason = f"{run.step.title}: not done within {span(run.step.deadline)}. {note}".strip()
+    reason = _sentences(f"{run.step.title}: not done within {span(run.step.deadline)}", note)
     if not run.rotation.changed_the_cluster:
         return _fail(stage, run.mesh, run.rotation, reason=reason, now=run.now)
     return _pause(stage, run.rotation, reason=reason, now=run.now, stragglers=stragglers)
 
 
-def _halt(stage: Stage, mesh: MeshPorts, rotation: Rotation, *, reason: str, now: datetime) -> Outcome:
+def _halt(stage: Stage, mesh: MeshPorts | None, rotation: Rotation, *, reason: str, now: datetime) -> Outcome:
     """What cannot pass by itself: over, if nothing was changed; otherwise a person decides."""
     if rotation.changed_the_cluster:
         return _pause(stage, rotation, reason=reason, now=now, stragglers=())
@@ -267,13 +299,13 @@ def _pause(
     return Done()
 
 
-def _fail(stage: Stage, mesh: MeshPorts, rotation: Rotation, *, reason: str, now: datetime) -> Outcome:
+def _fail(stage: Stage, mesh: MeshPorts | None, rotation: Rotation, *, reason: str, now: datetime) -> Outcome:
     failed = rotation.moved(RotationState.FAILED, now=now, outcome=reason)
-    result = Result(
-        rotation_id=rotation.id, event=Event.FAILED, at=now, note=f"{reason} Nothing in the mesh was changed."
-    )
+    note = _sentences(reason, "Nothing in the mesh was changed")
+    result = Result(rotation_id=rotation.id, event=Event.FAILED, at=now, note=note)
     stage.store.commit(telling(failed, Event.FAILED, at=now, milestone=result, detail=(("reason", reason),)))
-    _release(mesh, rotation)
+    if mesh is not None:
+        _release(mesh, rotation)
     return Done()
 
 

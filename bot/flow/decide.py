@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 
 from bot.core.approval import Act, Circumstances, PersonFacts, Refusal, authorise
 from bot.core.ids import PlanDigest, RotationId, TeamId
-from bot.core.plan import differences
-from bot.core.record import AuditEvent, Caller, Change, Event
+from bot.core.record import AuditEvent, Caller, Change, Event, Result
 from bot.core.rotation import Decision, Person, Rotation, RotationState
-from bot.errors import LostRace
+from bot.errors import DirectoryUnavailable, LostRace
+from bot.flow.custody import out_of_hand
 from bot.flow.ports import Clock, Directory, Keys, MeshPorts, Store
-from bot.flow.propose import redraft_plan
+from bot.flow.propose import redraft_plan, why_stale
 from bot.flow.tell import milestone, telling
 
 TRIES = 3
@@ -52,14 +52,29 @@ class Court:
     rules: Rules
 
 
-def refusal_of(
-    court: Court, caller: Caller, act: Act, *, rotation: Rotation | None
-) -> tuple[PersonFacts, Refusal | None]:
-    """Look everything up now and ask whether this may be done.
+class _ImpossibleError(Exception):
+    """This person may decide so, and the mesh does not allow it."""
 
-    Raises:
-        DirectoryUnavailable: then the answer is no.
-    """
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.refusal = Refusal(code=code, sentence=sentence)
+
+
+def heard(
+    court: Court, caller: Caller, act: Act, *, rotation: Rotation | None
+) -> tuple[Person, Refusal | None]:
+    """Look everything up now and ask whether this may be done; who cannot be looked up may not."""
+    try:
+        facts, refusal = _looked_up(court, caller, act, rotation)
+    except DirectoryUnavailable as fault:
+        stranger = Person(team=caller.team, user=caller.user, name=caller.name)
+        return stranger, Refusal(code="lookup_failed", sentence=f"{fault.message}. {fault.hint}")
+    return facts.person, refusal
+
+
+def _looked_up(
+    court: Court, caller: Caller, act: Act, rotation: Rotation | None
+) -> tuple[PersonFacts, Refusal | None]:
     person = court.directory.person(caller.team, caller.user)
     approvers = court.directory.approvers()
     circumstances = Circumstances(
@@ -92,15 +107,17 @@ def decide(
     """Take one decision, or say why not.
 
     Raises:
-        DirectoryUnavailable, RecordAbsent, StoreError, and, on an approval, the cluster's errors.
+        RecordAbsent, StoreError, and, where the mesh must be looked at, the cluster's errors.
     """
     for _ in range(TRIES):
         rotation = court.store.rotation(rotation_id)
-        person, refusal = refusal_of(court, caller, act, rotation=rotation)
+        person, refusal = heard(court, caller, act, rotation=rotation)
         if refusal:
-            return _refused(court, caller, act, rotation=rotation, person=person.person, refusal=refusal)
+            return _refused(court, caller, act, rotation=rotation, person=person, refusal=refusal)
         try:
-            return _take(court, mesh, caller, act, rotation=rotation, person=person.person, note=note)
+            return _take(court, mesh, caller, act, rotation=rotation, person=person, note=note)
+        except _ImpossibleError as no:
+            return _refused(court, caller, act, rotation=rotation, person=person, refusal=no.refusal)
         except LostRace:
             continue
     raise LostRace(
@@ -136,7 +153,7 @@ def _take(
         case Act.REJECT:
             change, sentence = _reject(rotation, decision), "Rejected; nothing was changed."
         case Act.CANCEL:
-            change, sentence = _cancel(rotation, decision)
+            change, sentence = _cancel(mesh, rotation, decision)
         case Act.KEEP_WAITING:
             change, sentence = _keep_waiting(rotation, decision), "Waiting on."
         case Act.ROLL_BACK:
@@ -155,14 +172,10 @@ def _with_door(change: Change, caller: Caller) -> Change:
 def _approve(court: Court, mesh: MeshPorts, rotation: Rotation, *, decision: Decision) -> tuple[Change, str]:
     """The approval counts for what was shown: the mesh is looked at again before it is taken."""
     draft = redraft_plan(mesh, court.clock, court.keys, approved=rotation.plan)
-    if draft.plan is None:
-        reasons = tuple(finding.summary for finding in draft.obstacles)
-    else:
-        reasons = differences(rotation.plan, draft.plan)
+    reasons = why_stale(rotation.plan, draft)
     if reasons:
-        return stale(rotation, reasons, at=decision.at), "Too late: the mesh changed since. " + "; ".join(
-            reasons
-        )
+        sentence = "Too late: the mesh changed since. " + "; ".join(reasons)
+        return stale(rotation, reasons, at=decision.at), sentence
     approved = rotation.approved(decision, start_within=court.rules.start_within)
     spoken = milestone(approved, Event.APPROVED, at=decision.at, person=decision.person)
     change = telling(approved, Event.APPROVED, at=decision.at, milestone=spoken, person=decision.person)
@@ -181,18 +194,30 @@ def _reject(rotation: Rotation, decision: Decision) -> Change:
     return _told(ended, Event.REJECTED, decision)
 
 
-def _cancel(rotation: Rotation, decision: Decision) -> tuple[Change, str]:
+def _cancel(mesh: MeshPorts, rotation: Rotation, decision: Decision) -> tuple[Change, str]:
     """Before anything was written a cancel ends it; afterwards it stops before the next step and asks."""
     decided = rotation.decided(decision)
     if rotation.state is RotationState.RUNNING:
         stopping = replace(decided, stop_requested=True)
         return _told(stopping, Event.STOP_REQUESTED, decision), "It stops before its next step."
     if rotation.changed_the_cluster:
-        return _told(decided, Event.STOP_REQUESTED, decision), (
-            "The root is already changed, so this cannot simply end: choose *Roll back* or *Keep waiting*."
-        )
+        return _give_up(mesh, decided, decision), "Given up; the mesh stays as it is."
     ended = decided.moved(RotationState.CANCELLED, now=decision.at, outcome=decision.note)
     return _told(ended, Event.CANCELLED, decision), "Cancelled; nothing was changed."
+
+
+def _give_up(mesh: MeshPorts, rotation: Rotation, decision: Decision) -> Change:
+    """Only when neither on nor back is possible, or nothing could be asked for ever again."""
+    why = out_of_hand(rotation, mesh, now=decision.at)
+    if not why:
+        ways = "*Keep waiting*" if rotation.backwards else "*Roll back* or *Keep waiting*"
+        raise _ImpossibleError(
+            "already_changed", f"The root is already changed, so this cannot simply end: choose {ways}."
+        )
+    note = f"{decision.person.name} gave it up: {why}. The mesh stays as it is."
+    ended = rotation.moved(RotationState.FAILED, now=decision.at, outcome=note)
+    result = Result(rotation_id=rotation.id, event=Event.FAILED, at=decision.at, note=note)
+    return telling(ended, Event.FAILED, at=decision.at, milestone=result, person=decision.person)
 
 
 def _keep_waiting(rotation: Rotation, decision: Decision) -> Change:
@@ -215,6 +240,13 @@ def _roll_back(rotation: Rotation, decision: Decision) -> tuple[Change, str]:
             RotationState.CANCELLED, now=decision.at, outcome="nothing had been written yet"
         )
         return _told(ended, Event.CANCELLED, decision), "Nothing had been written yet: cancelled."
+    end = rotation.plan.old_root.not_after
+    if decision.at + rotation.plan.takes >= end:
+        raise _ImpossibleError(
+            "old_root_expired",
+            f"The old root ends at {end:%Y-%m-%d %H:%M} UTC: putting it back would stop the mesh. "
+            "Choose *Keep waiting*.",
+        )
     turned = decided.moved(RotationState.ROLLING_BACK, now=decision.at).turned_back()
     return _told(turned, Event.ROLLING_BACK, decision), "Rolling back to the old root."
 

@@ -28,9 +28,9 @@ from bot.core.record import (
     StatusShown,
 )
 from bot.core.rotation import Person, Rotation, RotationState, propose
-from bot.errors import LostRace, RootkeeperError, StoreError
+from bot.errors import LostRace, RecordAbsent, RootkeeperError, StoreError
 from bot.flow import look
-from bot.flow.decide import Court, decide, refusal_of
+from bot.flow.decide import TRIES, Court, decide, heard
 from bot.flow.look import Look
 from bot.flow.ports import MeshPorts, Replies, Scheduler
 from bot.flow.propose import Draft, draft_plan
@@ -57,8 +57,20 @@ class FrontDesk:
         self._guarded(caller, intent.verb, intent.mesh, lambda: self._obey(caller, intent))
 
     def decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
-        """Somebody pressed a button or typed its command."""
-        self._guarded(caller, act, None, lambda: self._decide(caller, act, rotation_id, note=note))
+        """Somebody pressed a button or typed its command.
+
+        What fails is theirs to hear alone: anybody can press, and the button is still there.
+        """
+        self._guarded(caller, act, None, lambda: self._pressed(caller, act, rotation_id, note=note))
+
+    def _pressed(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
+        try:
+            self._decide(caller, act, rotation_id, note=note)
+        except RecordAbsent:
+            self.replies.reply(caller, Refused(sentence="There is no such rotation."))
+        except RootkeeperError as fault:
+            said = Refused(sentence=f"That did not work: {fault.message}", hint=fault.hint)
+            self.replies.reply(caller, said)
 
     # --- commands --------------------------------------------------------------------------------
 
@@ -83,6 +95,8 @@ class FrontDesk:
                 assert_never(intent.verb)
 
     def _mesh(self, intent: Intent) -> MeshPorts:
+        if intent.mesh not in self.meshes:
+            raise RootkeeperError(f"there is no mesh {intent.mesh}; known: {', '.join(self.meshes)}")
         return self.meshes[intent.mesh]
 
     def _post_look(self, caller: Caller, seen: Look) -> None:
@@ -115,29 +129,35 @@ class FrontDesk:
         )
 
     def _cancel(self, caller: Caller, intent: Intent) -> None:
-        active = [r for r in self.court.store.active_rotations() if r.mesh == intent.mesh]
-        if not active:
+        active = self._active(intent.mesh)
+        if active is None:
             self.replies.reply(caller, Refused(sentence=f"No rotation of mesh {intent.mesh} is going on."))
             return
-        self._decide(caller, Act.CANCEL, active[-1].id, note="")
+        self._decide(caller, Act.CANCEL, active.id, note="")
 
     # --- a request ---------------------------------------------------------------------------------
 
     def _request(self, caller: Caller, intent: Intent) -> None:
-        person, refusal = refusal_of(self.court, caller, Act.REQUEST, rotation=None)
-        active = next((r for r in self.court.store.active_rotations() if r.mesh == intent.mesh), None)
+        mesh = self._mesh(intent)
+        person, refusal = heard(self.court, caller, Act.REQUEST, rotation=None)
         if refusal:
-            self._audit_refusal(caller, intent.mesh, person.person, code=refusal.code)
+            self._audit_refusal(caller, intent.mesh, person, code=refusal.code)
             self.replies.reply(caller, Refused(sentence=refusal.sentence))
-        elif active and active.state is not RotationState.PROPOSED:
-            standing = f"A rotation of mesh {intent.mesh} {active.standing}."
-            self.replies.reply(
-                caller, Refused(sentence=standing, hint="See its card, or `/istio-root status`.")
-            )
-        else:
+        elif not self._is_busy(caller, self._active(intent.mesh)):
             lifetime = intent.lifetime or self.court.rules.root_lifetime
-            draft = draft_plan(self._mesh(intent), self.court.clock, self.court.keys, lifetime=lifetime)
-            self._propose(caller, intent, person.person, draft=draft, before=active)
+            draft = draft_plan(mesh, self.court.clock, self.court.keys, lifetime=lifetime)
+            self._propose(caller, intent, person, draft=draft)
+
+    def _active(self, mesh: MeshName) -> Rotation | None:
+        return next((r for r in self.court.store.active_rotations() if r.mesh == mesh), None)
+
+    def _is_busy(self, caller: Caller, active: Rotation | None) -> bool:
+        """A rotation that somebody decided upon is not pushed aside by a new request."""
+        if active is None or active.state is RotationState.PROPOSED:
+            return False
+        standing = f"A rotation of mesh {active.mesh} {active.standing}."
+        self.replies.reply(caller, Refused(sentence=standing, hint="See its card, or `/istio-root status`."))
+        return True
 
     def _audit_refusal(self, caller: Caller, mesh: MeshName, person: Person, *, code: str) -> None:
         audit = AuditEvent(
@@ -150,9 +170,7 @@ class FrontDesk:
         )
         self.court.store.commit(Change(audit=(audit,)))
 
-    def _propose(
-        self, caller: Caller, intent: Intent, person: Person, *, draft: Draft, before: Rotation | None
-    ) -> None:
+    def _propose(self, caller: Caller, intent: Intent, person: Person, *, draft: Draft) -> None:
         if draft.plan is None:
             refused = RequestFailed(
                 what="transition",
@@ -163,11 +181,23 @@ class FrontDesk:
             )
             self._post(refused)
             return
-        change = self._proposal(caller, intent, person, plan=draft.plan, before=before)
-        self.court.store.commit(change)
-        self.replies.reply(
-            caller, Noted(sentence="The plan passed its preflight; its card asks for an approval.")
-        )
+        if self._recorded(caller, intent, person, plan=draft.plan):
+            self.replies.reply(
+                caller, Noted(sentence="The plan passed its preflight; its card asks for an approval.")
+            )
+
+    def _recorded(self, caller: Caller, intent: Intent, person: Person, *, plan: Plan) -> bool:
+        """Planning takes its time: what stands in the way is looked at only now, and again after a lost race."""
+        for _ in range(TRIES):
+            before = self._active(intent.mesh)
+            if self._is_busy(caller, before):
+                return False
+            try:
+                self.court.store.commit(self._proposal(caller, intent, person, plan=plan, before=before))
+            except LostRace:
+                continue
+            return True
+        raise LostRace(f"others are asking for mesh {intent.mesh}, too", hint="Look at the newest card.")
 
     def _proposal(
         self, caller: Caller, intent: Intent, person: Person, *, plan: Plan, before: Rotation | None
@@ -206,7 +236,9 @@ class FrontDesk:
         if decided.refusal:
             self.replies.reply(caller, Refused(sentence=decided.sentence))
             return
-        self.replies.reply(caller, Noted(sentence=decided.sentence))
+        outdated = decided.rotation.state is RotationState.STALE
+        said = Refused(sentence=decided.sentence) if outdated else Noted(sentence=decided.sentence)
+        self.replies.reply(caller, said)
         self.scheduler.advance_soon(rotation_id)
 
     # --- faults ----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from bot.core.checks.table import CANDIDATE, KEY_MATCHES, PREFLIGHT, evaluate, o
 from bot.core.findings import Finding, Severity, Verdict
 from bot.core.issuing import extend_root, throw_away_leaf
 from bot.core.mesh import EVERYTHING, MeshSnapshot
-from bot.core.plan import Plan
+from bot.core.plan import Plan, differences
 from bot.core.planning import CitadelMesh, citadel_mesh, plan_extension, replace_first
 from bot.errors import CertificateUnusable, KeyUnusable
 from bot.flow.ports import Clock, Keys, MeshPorts
@@ -53,6 +53,13 @@ def redraft_plan(mesh: MeshPorts, clock: Clock, keys: Keys, *, approved: Plan) -
         As draft_plan.
     """
     return _draft(mesh, clock, keys, make=lambda _seen, _key, _now: approved.new_root.certificate)
+
+
+def why_stale(approved: Plan, draft: Draft) -> tuple[str, ...]:
+    """Why that plan must not be carried out any more; empty only when the same would be planned now."""
+    if draft.plan is not None:
+        return differences(approved, draft.plan)
+    return tuple(f.summary for f in draft.obstacles) or ("the mesh cannot be planned for any more",)
 
 
 def _draft(mesh: MeshPorts, clock: Clock, keys: Keys, *, make: MakeCandidate) -> Draft:

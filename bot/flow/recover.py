@@ -4,6 +4,8 @@ The sweep is also the reconciler: deadlines that passed while nobody looked, rot
 stopped process left behind.
 """
 
+from datetime import datetime
+
 from bot.core.record import Change
 from bot.core.rotation import Rotation, RotationState
 from bot.errors import LostRace
@@ -20,24 +22,21 @@ def redraw_active(store: Store) -> None:
 
 
 def sweep(store: Store, clock: Clock, scheduler: Scheduler) -> None:
-    """Expire what nobody decided in time, and have the rest go on."""
+    """Expire what nobody decided in time, and have the rest go on.
+
+    An approval that was not used in time lapses in `advance`, where its mesh is at hand.
+    """
     now = clock.now()
     for rotation in store.active_rotations():
-        if _lapsed(rotation, clock):
-            try:
-                store.commit(lapse(rotation, now))
-            except LostRace:
-                continue  # decided in this very moment
-        elif rotation.state in (RotationState.APPROVED, RotationState.RUNNING, RotationState.ROLLING_BACK):
-            scheduler.advance_soon(rotation.id)
+        match rotation.state:
+            case RotationState.PROPOSED if now >= rotation.expires_at:
+                _expire(store, rotation, now)
+            case RotationState.APPROVED | RotationState.RUNNING | RotationState.ROLLING_BACK:
+                scheduler.advance_soon(rotation.id)
 
 
-def _lapsed(rotation: Rotation, clock: Clock) -> bool:
-    now = clock.now()
-    match rotation.state:
-        case RotationState.PROPOSED:
-            return now >= rotation.expires_at
-        case RotationState.APPROVED:
-            return rotation.start_by is not None and now >= rotation.start_by
-        case _:
-            return False
+def _expire(store: Store, rotation: Rotation, now: datetime) -> None:
+    try:
+        store.commit(lapse(rotation, now))
+    except LostRace:
+        return  # decided in this very moment

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from bot.core.findings import Verdict
+from bot.core.checks.table import PRESENT, READABLE, RECOGNISED
+from bot.core.findings import Finding, Verdict
 from bot.core.ids import MeshName
 from bot.core.notices import Notice, due_notice, worth_warning
 from bot.core.record import (
@@ -22,6 +23,9 @@ from bot.errors import LostRace, RootkeeperError
 from bot.flow import look
 from bot.flow.ports import Clock, Keys, MeshPorts, Store
 
+BLINDING = (PRESENT.id, READABLE.id, RECOGNISED.id)
+"""The checks that say why there is no root to judge."""
+
 
 def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys) -> None:
     """Check one mesh as scheduled and commit what is to be told.
@@ -32,19 +36,34 @@ def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys) -> None:
     try:
         seen = look.check(mesh.reader, clock)
     except RootkeeperError as fault:
-        store.commit(
-            _could_not_run(store, mesh.name, clock.now(), keys, message=fault.message, hint=fault.hint)
-        )
+        loud = _could_not_run(store, mesh.name, clock.now(), keys, message=fault.message, hint=fault.hint)
+        store.commit(loud)
         return
+    except Exception:
+        bug, hint = "a fault in Rootkeeper itself", "The bot's log has its trace."
+        store.commit(_could_not_run(store, mesh.name, clock.now(), keys, message=bug, hint=hint))
+        raise
     now = clock.now()
-    unread = next((f for f in seen.report.findings if f.check_id == "ca.present"), None)
-    if unread is not None and unread.verdict is Verdict.UNKNOWN:
-        store.commit(_could_not_run(store, mesh.name, now, keys, message=unread.summary, hint=unread.hint))
+    if blind := _why_blind(seen.report):
+        loud = _could_not_run(store, mesh.name, now, keys, message=blind.summary, hint=blind.hint)
+        store.commit(loud)
         return
     try:
         store.commit(_outcome(store, seen, mesh.name, now))
     except LostRace:
         return  # another check of this mesh told it in the same moment
+
+
+def _why_blind(report: Report) -> Finding | None:
+    """Why the root's end is not known; None when it is, or when this is a CA that is left alone."""
+    if report.root is not None:
+        return None
+    found = {finding.check_id: finding for finding in report.findings}
+    for check_id in BLINDING:
+        finding = found.get(check_id)
+        if finding and (finding.verdict is Verdict.UNKNOWN or (finding.red and check_id != RECOGNISED.id)):
+            return finding
+    return None
 
 
 def _could_not_run(

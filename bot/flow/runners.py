@@ -26,11 +26,13 @@ from bot.core.verification import (
     stragglers,
 )
 from bot.core.wording import count
-from bot.errors import ClusterUnreachable, ObjectAbsent
+from bot.errors import ObjectAbsent
+from bot.flow.custody import AUTHORITY, secret_after, state_in, surely_gone, undisturbed, why_not, workload_of
 from bot.flow.look import verification
 from bot.flow.ports import MeshPorts
 
-CA_CERTIFICATE = "ca-cert.pem"
+MOUNT_DELAY = timedelta(minutes=2)
+"""The kubelet's sync: a process that started this soon after its secret's re-issue may have read the old one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ class Run:
     @property
     def after(self) -> SecretState:
         """The CA secret with the new root in place."""
-        return self.before.with_value(CA_CERTIFICATE, self.rotation.plan.new_pem)
+        return secret_after(self.rotation.plan)
 
     @property
     def wanted(self) -> SecretState:
@@ -95,40 +97,19 @@ def _nothing(_run: Run) -> Acted:
 
 
 def _ca_state(run: Run) -> SecretState:
-    return _state_in(run.mesh.reader.read(frozenset({Part.AUTHORITY})), run)
-
-
-def _state_in(snapshot: MeshSnapshot, run: Run) -> SecretState:
-    """The CA secret's state; unread is worth another try, gone is not."""
-    if snapshot.ca_secret is not None:
-        return snapshot.ca_secret.state
-    ref = run.rotation.plan.secret_ref
-    for unread in snapshot.unread_in(Part.AUTHORITY):
-        if ref.name in unread.what:
-            raise ClusterUnreachable(f"{unread.what} could not be read: {unread.reason}")
-    raise ObjectAbsent(
-        f"{ref} has vanished",
-        hint="Do not restart Citadel: it would make a new CA. Restore the secret from "
-        f"{run.rotation.plan.backup_ref} first.",
-    )
+    return state_in(run.mesh.reader.read(AUTHORITY), run.rotation.plan)
 
 
 def ca_intact(run: Run) -> str | None:
     """Why the CA secret is not as this walk left it; None when it is."""
-    return _why_not(_ca_state(run), run.wanted)
-
-
-def _why_not(live: SecretState, *allowed: SecretState) -> str | None:
-    if any(live.same_data(state) for state in allowed):
-        return None
-    return "the CA secret was changed by somebody else meanwhile"
+    return why_not(_ca_state(run), run.wanted)
 
 
 # --- back up ---------------------------------------------------------------------------------------
 
 
 def _untouched(run: Run) -> str | None:
-    return _why_not(_ca_state(run), run.before)
+    return why_not(_ca_state(run), run.before)
 
 
 def _back_up(run: Run) -> Acted:
@@ -148,8 +129,10 @@ def _backed_up(run: Run) -> Proof:
 
 
 def _writable(run: Run) -> str | None:
-    """Either side of the write will do: after a crash it may have happened."""
-    return _why_not(_ca_state(run), run.before, run.after)
+    """Either side of the write will do: after a crash it may have happened. An expired root is no way back."""
+    if run.now >= run.target.not_after:
+        return f"the root {run.target.fingerprint[:16]} has expired, and Citadel cannot start with it"
+    return why_not(_ca_state(run), run.before, run.after)
 
 
 def _write_root(run: Run) -> Acted:
@@ -167,9 +150,8 @@ def _write_root(run: Run) -> Acted:
 
 
 def _written(run: Run) -> Proof:
-    live = _ca_state(run)
-    note = f"{run.step.target} now holds the root {run.target.fingerprint[:16]}"
-    return Proof(complete=live.same_data(run.wanted), note=note)
+    undisturbed(run.mesh.reader.read(AUTHORITY), run.rotation.plan, wanted=run.wanted)
+    return Proof(complete=True, note=f"{run.step.target} now holds the root {run.target.fingerprint[:16]}")
 
 
 # --- restarts ------------------------------------------------------------------------------------
@@ -183,8 +165,9 @@ def _reload(run: Run) -> Acted:
 def _restart_if_behind(run: Run) -> Acted:
     """Only what still holds the other root is restarted; what is gone needs nothing."""
     snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.SECRETS}))
-    workload = _workload(snapshot, run.step.target)
+    workload = workload_of(snapshot, run.step.target)
     if workload is None:
+        surely_gone(snapshot, run.step.target)
         return Acted(skip="it no longer exists")
     if workload.restarted_at != run.mark and not _behind(run, workload, snapshot):
         return Acted(skip="every pod of it started after its certificate was re-issued")
@@ -206,16 +189,19 @@ def _belongs(pod: Pod, workload: Workload) -> bool:
     return pod.workload == owner and pod.ref.namespace == workload.ref.namespace
 
 
-def _started_before(pod: Pod, moment: datetime | None) -> bool:
-    return pod.started_at is None or moment is None or pod.started_at < moment
+def _started_before(pod: Pod, reissued: datetime | None) -> bool:
+    return pod.started_at is None or reissued is None or pod.started_at < reissued + MOUNT_DELAY
 
 
 def _rolled_over(run: Run) -> Proof:
-    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY}))
-    workload = _workload(snapshot, run.step.target)
+    snapshot = run.mesh.reader.read(AUTHORITY)
+    undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
+    workload = workload_of(snapshot, run.step.target)
     if workload is None:
-        return Proof(complete=False, note=f"{run.step.target} cannot be read")
-    complete = workload.settled and workload.restarted_at == run.mark
+        surely_gone(snapshot, run.step.target)
+        return _gone(run)
+    marked = workload.restarted_at == run.mark or _restarted_since(run, workload, snapshot)
+    complete = workload.settled and marked
     fresh = min(workload.updated, workload.ready)
     behind = Straggler(
         what=str(workload.ref),
@@ -231,8 +217,18 @@ def _rolled_over(run: Run) -> Proof:
     )
 
 
-def _workload(snapshot: MeshSnapshot, ref: ObjectRef | None) -> Workload | None:
-    return next((w for w in snapshot.workloads if w.ref == ref), None)
+def _gone(run: Run) -> Proof:
+    """What is gone holds no root; but without Citadel nothing gets the new one."""
+    if run.step.kind is StepKind.RESTART:
+        return Proof(complete=True, note="it no longer exists")
+    raise ObjectAbsent(f"{run.step.target} no longer exists")
+
+
+def _restarted_since(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
+    """Somebody else's mark came after ours: then their restart will do, if it came after our beginning."""
+    entered = run.state.entered_at
+    pods = [p for p in snapshot.control_plane_pods if _belongs(p, workload) and not p.deleting]
+    return bool(pods) and all(entered and p.started_at and p.started_at > entered for p in pods)
 
 
 def _needed(ref: ObjectRef | None) -> ObjectRef:
@@ -246,19 +242,24 @@ def _needed(ref: ObjectRef | None) -> ObjectRef:
 
 def _proof_of(verdicts: Iterable[HolderVerdict], snapshot: MeshSnapshot, run: Run, *, noun: str) -> Proof:
     """Complete when something was observed, nothing is behind and nothing is unknown."""
+    undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
     counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
     fine = sum(1 for v in counted if v.verdict is Verdict.OK)
     behind = stragglers(counted)
-    stolen = _why_not(_state_in(snapshot, run), run.wanted)
-    if stolen:
-        behind = (Straggler(what=str(run.rotation.plan.secret_ref), reason=stolen), *behind)
     return Proof(
         complete=bool(counted) and not behind,
         done=fine,
         total=len(counted),
         stragglers=behind,
-        note=f"{fine:,} of {count(len(counted), noun)} carry the root",
+        note=_share(counted, noun, "carry the root"),
     )
+
+
+def _share(verdicts: Iterable[HolderVerdict], noun: str, good: str) -> str:
+    """`2 of 3 webhooks carry the root`: of those that count."""
+    counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
+    fine = sum(1 for v in counted if v.verdict is Verdict.OK)
+    return f"{fine:,} of {count(len(counted), noun)} {good}"
 
 
 def _secrets(run: Run) -> Proof:
@@ -271,17 +272,14 @@ def _webhooks(run: Run) -> Proof:
     snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.WEBHOOKS}))
     trusted, served = judge_webhooks(snapshot, run.target), judge_served(snapshot, run.target)
     if not trusted and not served:
+        undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
         return Proof(complete=True, note="this mesh has no admission webhook")
     proof = _proof_of((*trusted, *served), snapshot, run, noun="webhook")
-    notes = (_proof_of(trusted, snapshot, run, noun="webhook").note, _note_on_served(served))
-    proof = replace(proof, note="; ".join(note for note in notes if note))
-    return proof if proof.total else Proof(complete=True, note="every webhook is filled by cert-manager")
-
-
-def _note_on_served(verdicts: Iterable[HolderVerdict]) -> str:
-    counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
-    fine = sum(1 for v in counted if v.verdict is Verdict.OK)
-    return f"{fine:,} of {count(len(counted), 'webhook server')} show a good certificate" if counted else ""
+    if not proof.total:
+        return Proof(complete=True, note="every webhook is filled by cert-manager")
+    note = _share(trusted, "webhook", "carry the root")
+    shown = _share(served, "webhook server", "show a certificate that it vouches for")
+    return replace(proof, note=f"{note}; {shown}" if served else note)
 
 
 def _restart_behind_webhooks(run: Run) -> None:
@@ -315,6 +313,7 @@ def _proxies(run: Run) -> Proof:
 
 def _verify(run: Run) -> Proof:
     snapshot = run.mesh.reader.read(EVERYTHING - {Part.POLICY})
+    undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
     authority: Authority = recognise(snapshot)
     report = verification(snapshot, authority, expected=run.target, started=run.now, now=snapshot.taken_at)
     judged = sum(t.total - t.skipped for t in report.tallies)

@@ -1,0 +1,85 @@
+"""Whether the CA secret is still in a rotation's hands: as it was planned upon, or as this rotation left it.
+
+Anything else in it was written by somebody else, and then nothing is proved and nobody waits.
+"""
+
+from datetime import datetime
+
+from bot.core.mesh import MeshSnapshot, ObjectRef, Part, SecretState, Unread, Workload
+from bot.core.plan import Plan, StepKind
+from bot.core.rotation import Rotation
+from bot.errors import ClusterConflict, ClusterUnreachable, ObjectAbsent
+from bot.flow.ports import MeshPorts
+
+AUTHORITY = frozenset({Part.AUTHORITY})
+CA_CERTIFICATE = "ca-cert.pem"
+
+
+def secret_after(plan: Plan) -> SecretState:
+    """The CA secret with the plan's new root in place."""
+    return plan.secret.with_value(CA_CERTIFICATE, plan.new_pem)
+
+
+def state_in(snapshot: MeshSnapshot, plan: Plan) -> SecretState:
+    """The CA secret's state; unread is worth another try, gone is not."""
+    if snapshot.ca_secret is not None:
+        return snapshot.ca_secret.state
+    if unread := _unread(snapshot, plan.secret_ref.name):
+        raise ClusterUnreachable(f"{unread.what} could not be read: {unread.reason}")
+    raise ObjectAbsent(
+        f"{plan.secret_ref} has vanished",
+        hint="Do not restart Citadel: it would make a new CA. Restore the secret from "
+        f"{plan.backup_ref} first.",
+    )
+
+
+def _unread(snapshot: MeshSnapshot, name: str) -> Unread | None:
+    return next((u for u in snapshot.unread_in(Part.AUTHORITY) if name in u.what), None)
+
+
+def why_not(live: SecretState, *allowed: SecretState) -> str | None:
+    """Why the secret must be left alone; None when it is in one of the states that are allowed."""
+    if any(live.same_data(state) for state in allowed):
+        return None
+    return "the CA secret was changed by somebody else meanwhile"
+
+
+def undisturbed(snapshot: MeshSnapshot, plan: Plan, *, wanted: SecretState) -> None:
+    """Raises ClusterConflict when somebody else wrote the CA secret, and as `state_in` does."""
+    if why_not(state_in(snapshot, plan), wanted):
+        raise ClusterConflict(f"{plan.secret_ref} was changed{_by_whom(snapshot)} meanwhile")
+
+
+def _by_whom(snapshot: MeshSnapshot) -> str:
+    managers = snapshot.ca_secret.managers if snapshot.ca_secret else ()
+    return f" by {managers[-1]}" if managers else " by somebody else"
+
+
+def workload_of(snapshot: MeshSnapshot, ref: ObjectRef | None) -> Workload | None:
+    """The control plane workload of that name; None when it was not listed."""
+    return next((w for w in snapshot.workloads if w.ref == ref), None)
+
+
+def surely_gone(snapshot: MeshSnapshot, ref: ObjectRef | None) -> None:
+    """What was not listed is only gone when the list could be read; raises ClusterUnreachable otherwise."""
+    if ref and (unread := _unread(snapshot, f"{ref.kind}s")):
+        raise ClusterUnreachable(f"{unread.what} could not be read: {unread.reason}")
+
+
+def out_of_hand(rotation: Rotation, mesh: MeshPorts, *, now: datetime) -> str:
+    """Why a rotation that changed the mesh can go neither on nor back; empty when it can.
+
+    Raises:
+        ClusterUnreachable, ClusterForbidden: nobody can tell.
+    """
+    snapshot, plan = mesh.reader.read(AUTHORITY), rotation.plan
+    try:
+        if why_not(state_in(snapshot, plan), plan.secret, secret_after(plan)):
+            return f"{plan.secret_ref} was changed{_by_whom(snapshot)}"
+    except ObjectAbsent as fault:
+        return fault.message
+    citadel = next(step.target for step in plan.steps if step.kind is StepKind.RELOAD_CA)
+    if workload_of(snapshot, citadel) is None:
+        surely_gone(snapshot, citadel)
+        return f"{citadel} no longer exists"
+    return "the old root has expired" if rotation.backwards and now >= plan.old_root.not_after else ""
