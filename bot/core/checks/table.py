@@ -186,6 +186,13 @@ WEBHOOKS = Check(
     hint="Restart the component behind the webhook; it writes its caBundle when it starts.",
     rule=holders.webhooks,
 )
+SERVED = Check(
+    id="webhook.served",
+    title="The mesh's webhooks show a certificate that is accepted",
+    severity=W,
+    hint="Restart the component behind the webhook; it may not have loaded its renewed certificate.",
+    rule=holders.served,
+)
 PROCESSES = Check(
     id="cp.root",
     title="The control plane's processes started with the root",
@@ -240,7 +247,7 @@ _CA = (
     RECOGNISED, SINGLE_SOURCE, PRESENT, READABLE, KEY_MATCHES, IS_CA, ALGORITHM, NOT_EXPIRED, EXPIRY, ALREADY_VALID,
     OTHERS, SUBJECT, SECRET_FIT, OWNER, HEALTHY, REPLICAS, VERSION, ROTATOR, CLOCK,
 )  # fmt: skip
-_HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, PROCESSES, PROXIES)
+_HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
 
 ROUTINE = (*_CA, *_HOLDERS, OUTLIVE, SIDECARS, MUTUAL_TLS)
 """What `check` and the schedule ask."""
