@@ -18,6 +18,7 @@ from bot.core.plan import Step, StepKind
 from bot.core.progress import Proof, StepState, Straggler
 from bot.core.rotation import Rotation
 from bot.core.verification import (
+    Holder,
     HolderVerdict,
     judge_proxies,
     judge_secrets,
@@ -240,12 +241,18 @@ def _needed(ref: ObjectRef | None) -> ObjectRef:
 # --- waiting for the root to spread ----------------------------------------------------------------
 
 
-def _proof_of(verdicts: Iterable[HolderVerdict], snapshot: MeshSnapshot, run: Run, *, noun: str) -> Proof:
-    """Complete when something was observed, nothing is behind and nothing is unknown."""
+def _proof_of(
+    verdicts: Iterable[HolderVerdict], snapshot: MeshSnapshot, run: Run, *, holder: Holder, noun: str
+) -> Proof:
+    """Complete when something was observed, nothing is behind and nothing is unknown.
+
+    Counted are the holders of one kind; what else belongs to the step must only not be behind.
+    """
     undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
-    counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
+    judged = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
+    counted = [v for v in judged if v.holder is holder]
     fine = sum(1 for v in counted if v.verdict is Verdict.OK)
-    behind = stragglers(counted)
+    behind = stragglers(judged)
     return Proof(
         complete=bool(counted) and not behind,
         done=fine,
@@ -264,7 +271,9 @@ def _share(verdicts: Iterable[HolderVerdict], noun: str, good: str) -> str:
 
 def _secrets(run: Run) -> Proof:
     snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.SECRETS}))
-    return _proof_of(judge_secrets(snapshot, run.target), snapshot, run, noun="workload secret")
+    return _proof_of(
+        judge_secrets(snapshot, run.target), snapshot, run, holder=Holder.SECRET, noun="workload secret"
+    )
 
 
 def _webhooks(run: Run) -> Proof:
@@ -274,12 +283,11 @@ def _webhooks(run: Run) -> Proof:
     if not trusted and not served:
         undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
         return Proof(complete=True, note="this mesh has no admission webhook")
-    proof = _proof_of((*trusted, *served), snapshot, run, noun="webhook")
-    if not proof.total:
+    proof = _proof_of((*trusted, *served), snapshot, run, holder=Holder.WEBHOOK, noun="webhook")
+    if not proof.total and not proof.stragglers:
         return Proof(complete=True, note="every webhook is filled by cert-manager")
-    note = _share(trusted, "webhook", "carry the root")
     shown = _share(served, "webhook server", "show a certificate that it vouches for")
-    return replace(proof, note=f"{note}; {shown}" if served else note)
+    return replace(proof, note=f"{proof.note}; {shown}") if served else proof
 
 
 def _restart_behind_webhooks(run: Run) -> None:
@@ -305,7 +313,7 @@ def _refused_servers(snapshot: MeshSnapshot, target: Certificate) -> set[ObjectR
 
 def _proxies(run: Run) -> Proof:
     snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.PROXIES}))
-    return _proof_of(judge_proxies(snapshot, run.target), snapshot, run, noun="proxy")
+    return _proof_of(judge_proxies(snapshot, run.target), snapshot, run, holder=Holder.PROXY, noun="proxy")
 
 
 # --- verify ------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""The use cases, on fakes and a clock that a test sets."""
