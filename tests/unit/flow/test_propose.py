@@ -9,10 +9,10 @@ from bot.core.findings import Verdict
 from bot.core.mesh import Part
 from bot.errors import CertificateUnusable, ClusterConflict, ClusterUnreachable, KeyUnusable
 from bot.flow.propose import Draft, draft_plan, redraft_plan, why_stale
-from tests.fakes.certificates import a_key, key_pem, root_pem
+from tests.fakes.certificates import a_key, key_pem
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.mesh import PRIVATE_KEY, ROOT_KEY
-from tests.unit.flow.world import NOW, SetClock, World, unchanged
+from tests.unit.flow.world import NOW, World, unchanged
 
 TEN_YEARS = timedelta(days=3650)
 
@@ -99,14 +99,6 @@ def _rolling(cluster: FakeCluster) -> None:
     cluster.of_plane("citadel").rolling = True
 
 
-def _leaf_of_a_third_key(cluster: FakeCluster) -> None:
-    stranger = a_key(99)
-    root = root_pem(stranger, not_before=NOW - timedelta(days=9), not_after=NOW + timedelta(days=9))
-    other = FakeCluster(SetClock())
-    other._key = stranger
-    cluster.member("cart").leaf = other._leaf("ns/shop/sa/cart", root, NOW)
-
-
 @pytest.mark.parametrize(
     ("disturb", "check_id"),
     [
@@ -119,7 +111,6 @@ def _leaf_of_a_third_key(cluster: FakeCluster) -> None:
         (_empty, "ca.readable"),
         (_skewed, "env.clock"),
         (_rolling, "ca.healthy"),
-        (_leaf_of_a_third_key, "proof.leaves"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -89,7 +89,7 @@ def test_a_decision_in_the_same_moment_wins_over_the_sweep() -> None:
             return getattr(store, name)
 
         def commit(self, change: Change) -> Rotation | None:
-            raise LostRace("decided meanwhile")
+            raise LostRace(f"{change.rotation and change.rotation.id} was decided meanwhile")
 
     world.record = Slower()  # type: ignore[assignment]
 
