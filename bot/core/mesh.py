@@ -22,7 +22,7 @@ class Part(StrEnum):
     SECRETS = "secrets"
     """Workload secrets and the `istio-security` ConfigMap."""
     WEBHOOKS = "webhooks"
-    """caBundles of the mesh's admission webhooks."""
+    """caBundles of the mesh's admission webhooks, and the certificates that their servers show."""
     PROXIES = "proxies"
     """Every pod with a proxy, and the certificates that each proxy has loaded."""
     POLICY = "policy"
@@ -104,6 +104,8 @@ class Container:
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str | None], ...] = ()
     """(name, value); None where the value comes from somewhere else."""
+    ports: tuple[int, ...] = ()
+    """Those it declares; it may listen on others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +220,22 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServedCertificate:
+    """What one pod behind a webhook's Service shows in a TLS handshake; `fault` says why nothing."""
+
+    service: str
+    """`namespace/name` of the Service, as in `Webhook.service`."""
+    pod: ObjectRef | None
+    """None where no ready pod stands behind the Service."""
+    workload: ObjectRef | None = None
+    """What is to be restarted to get another pod; None for a bare pod."""
+    leaf: Certificate | None = None
+    fault: str = ""
+    asked: bool = True
+    """False for a pod that gets no requests: being deleted, or not ready beside one that is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedCertificate:
     """A certificate as Envoy's `/certs` tells of it: enough to recognise one, not to verify with."""
 
@@ -291,6 +309,7 @@ class MeshSnapshot:
     secrets: tuple[WorkloadSecret, ...] = ()
     trust: TrustConfigMap | None = None
     webhooks: tuple[Webhook, ...] = ()
+    served: tuple[ServedCertificate, ...] = ()
     proxies: tuple[Proxy, ...] = ()
     mutual_tls: MutualTls = field(default_factory=MutualTls)
     unread: tuple[Unread, ...] = ()

@@ -12,7 +12,16 @@ from enum import StrEnum
 from bot.core.certificates import Bundle, Certificate, why_not_issued_by
 from bot.core.components import may_hold_older_root, reissued_at, why_restart
 from bot.core.findings import Tally, Verdict
-from bot.core.mesh import MeshSnapshot, NamespaceFacts, Part, Pod, Proxy, Webhook, WorkloadSecret
+from bot.core.mesh import (
+    MeshSnapshot,
+    NamespaceFacts,
+    Part,
+    Pod,
+    Proxy,
+    ServedCertificate,
+    Webhook,
+    WorkloadSecret,
+)
 from bot.core.progress import Straggler
 from bot.core.versions import sidecar_loads_new_roots
 
@@ -23,6 +32,7 @@ class Holder(StrEnum):
     SECRET = "workload secrets"  # noqa: S105 - a kind of object, not a password
     TRUST = "trust config maps"
     WEBHOOK = "webhooks"
+    SERVED = "webhook servers"
     PROCESS = "control plane processes"
     PROXY = "proxies"
 
@@ -49,6 +59,7 @@ def judge_holders(snapshot: MeshSnapshot, expected: Certificate) -> tuple[Holder
     return (
         *judge_secrets(snapshot, expected),
         *judge_webhooks(snapshot, expected),
+        *judge_served(snapshot, expected),
         *judge_processes(snapshot, expected),
         *judge_proxies(snapshot, expected),
     )
@@ -207,6 +218,48 @@ def _judge_webhook(webhook: Webhook, expected: Certificate) -> HolderVerdict:
         reason=reason,
         cure=f"restart the component behind it ({webhook.service or 'see its service'})" if reason else "",
     )
+
+
+def judge_served(snapshot: MeshSnapshot, expected: Certificate) -> tuple[HolderVerdict, ...]:
+    """The certificates that webhook servers show, pod by pod.
+
+    A root that keeps its key vouches for certificates from before it, so an old one is fine until it
+    ends; what is red is what the API server refuses: expired, or signed with another key.
+    """
+    if Part.WEBHOOKS not in snapshot.parts:
+        return ()
+    return tuple(_judge_served(served, expected, snapshot.taken_at) for served in snapshot.served)
+
+
+def _judge_served(served: ServedCertificate, expected: Certificate, at: datetime) -> HolderVerdict:
+    verdict, reason, cure = _served_verdict(served, expected, at)
+    return HolderVerdict(
+        holder=Holder.SERVED,
+        what=f"webhook server {served.pod or f'of Service {served.service}'}",
+        verdict=verdict,
+        reason=reason,
+        cure=cure,
+    )
+
+
+def _served_verdict(
+    served: ServedCertificate, expected: Certificate, at: datetime
+) -> tuple[Verdict, str, str]:
+    if not served.asked:
+        return Verdict.SKIPPED, served.fault or "its pod has ended or is ending", ""
+    if served.leaf is None:
+        return (
+            Verdict.UNKNOWN,
+            served.fault or "it shows no certificate",
+            f"look at {served.pod or served.workload or 'its Deployment'}; then verify again",
+        )
+    reason = why_not_issued_by(served.leaf, expected, at=at)
+    if reason is None:
+        return Verdict.OK, "", ""
+    cure = f"restart {served.workload or served.pod}"
+    if at > expected.not_after:
+        cure = "the root must be renewed first"
+    return Verdict.NOT_OK, f"shows a certificate that the API server refuses ({reason})", cure
 
 
 # --- control plane processes ------------------------------------------------------------------

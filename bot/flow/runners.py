@@ -6,7 +6,7 @@ running the same line again.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.core.authority import Authority, recognise
@@ -22,6 +22,7 @@ from bot.core.verification import (
     HolderVerdict,
     judge_proxies,
     judge_secrets,
+    judge_served,
     judge_webhooks,
     stragglers,
 )
@@ -257,8 +258,15 @@ def _proof_of(
         done=fine,
         total=len(counted),
         stragglers=behind,
-        note=f"{fine:,} of {count(len(counted), noun)} carry the root",
+        note=_share(counted, noun, "carry the root"),
     )
+
+
+def _share(verdicts: Iterable[HolderVerdict], noun: str, good: str) -> str:
+    """`2 of 3 webhooks carry the root`: of those that count."""
+    counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
+    fine = sum(1 for v in counted if v.verdict is Verdict.OK)
+    return f"{fine:,} of {count(len(counted), noun)} {good}"
 
 
 def _secrets(run: Run) -> Proof:
@@ -269,24 +277,38 @@ def _secrets(run: Run) -> Proof:
 
 
 def _webhooks(run: Run) -> Proof:
-    """A mesh without webhooks has nothing to wait for."""
+    """What the API server trusts, and what the webhooks show it. A mesh without any has nothing to wait for."""
     snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.WEBHOOKS}))
-    verdicts = judge_webhooks(snapshot, run.target)
-    if not verdicts:
+    trusted, served = judge_webhooks(snapshot, run.target), judge_served(snapshot, run.target)
+    if not trusted and not served:
         undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
         return Proof(complete=True, note="this mesh has no admission webhook")
-    proof = _proof_of(verdicts, snapshot, run, holder=Holder.WEBHOOK, noun="webhook")
-    return proof if proof.total else Proof(complete=True, note="every webhook is filled by cert-manager")
+    proof = _proof_of((*trusted, *served), snapshot, run, holder=Holder.WEBHOOK, noun="webhook")
+    if not proof.total and not proof.stragglers:
+        return Proof(complete=True, note="every webhook is filled by cert-manager")
+    shown = _share(served, "webhook server", "show a certificate that it vouches for")
+    return replace(proof, note=f"{proof.note}; {shown}") if served else proof
 
 
 def _restart_behind_webhooks(run: Run) -> None:
-    """A component patches its webhook when it starts; the mark makes this happen once."""
+    """A component patches its webhook and loads what it serves when it starts; the mark makes this happen once."""
     snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.WEBHOOKS}))
     behind = {v.what for v in judge_webhooks(snapshot, run.target) if v.verdict is Verdict.NOT_OK}
     services = {w.service for w in snapshot.webhooks if f"{w.ref} ({w.entry})" in behind}
     for workload in snapshot.workloads:
-        if f"{workload.ref.namespace}/{workload.ref.name}" in services:
+        named = f"{workload.ref.namespace}/{workload.ref.name}" in services
+        if named or workload.ref in _refused_servers(snapshot, run.target):
             run.mesh.writer.restart(workload.ref, mark=run.mark)
+
+
+def _refused_servers(snapshot: MeshSnapshot, target: Certificate) -> set[ObjectRef]:
+    """The workloads behind certificates that the API server refuses; what cannot be read is left alone."""
+    verdicts = judge_served(snapshot, target)
+    return {
+        served.workload
+        for served, judged in zip(snapshot.served, verdicts, strict=True)
+        if judged.verdict is Verdict.NOT_OK and served.workload
+    }
 
 
 def _proxies(run: Run) -> Proof:

@@ -1,6 +1,7 @@
 """People act in the stand-in of Slack and a real slack-bolt app hears of it over Socket Mode."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from slack_sdk.webhook import WebhookClient
 from bot.sandbox.slack import (
     ADA,
     BOT,
+    COMMANDS,
     DORA,
     GRACE,
     GUS,
@@ -63,11 +65,21 @@ def test_a_command_arrives_with_slacks_fields(slack: RunningSlack, heard: Heard)
 
     body = heard.bodies[0]
     assert outcome.ok
-    assert body["text"] == f"check prod &amp; <@{ADA}|ada> &lt;now&gt;"
+    assert body["text"] == "check prod & @ada <now>"
     assert (body["command"], body["user_id"], body["user_name"]) == ("/istio-root", GUS, "gus")
     assert (body["channel_id"], body["channel_name"], body["team_id"]) == (MESH_OPS, "mesh-ops", TEAM)
     assert body["trigger_id"]
     assert body["response_url"].startswith(slack.url)
+
+
+def test_a_command_that_asks_for_it_arrives_escaped_with_people_as_ids() -> None:
+    escaping = tuple(replace(command, should_escape=True) for command in COMMANDS)
+    heard = Heard()
+
+    with running_slack(commands=escaping) as slack, connected(slack, heard):
+        slack.command(GUS, "/istio-root   check prod & @ada <now>")
+
+    assert heard.bodies[0]["text"] == f"check prod &amp; <@{ADA}|ada> &lt;now&gt;"
 
 
 def test_a_driver_may_wait_for_the_first_thing_shown(slack: RunningSlack, heard: Heard) -> None:

@@ -9,6 +9,7 @@ from bot.core.verification import (
     judge_processes,
     judge_proxies,
     judge_secrets,
+    judge_served,
     judge_webhooks,
 )
 from bot.core.versions import sidecar_loads_new_roots
@@ -58,6 +59,16 @@ def webhooks(scene: Scene) -> Judged | None:
     if not verdicts:
         return skipped("no admission webhook of this mesh was found")
     return _summed(verdicts, "webhook", "trusts the root")
+
+
+def served(scene: Scene) -> Judged | None:
+    """Whether the API server would accept the certificates that webhook servers show."""
+    if scene.expected is None:
+        return None
+    verdicts = judge_served(scene.snapshot, scene.expected)
+    if not verdicts:
+        return skipped("no webhook of this mesh is served from a certificate of its CA")
+    return _summed(verdicts, "webhook server", "shows a certificate that the root vouches for")
 
 
 def processes(scene: Scene) -> Judged | None:

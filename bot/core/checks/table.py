@@ -186,6 +186,13 @@ WEBHOOKS = Check(
     hint="Restart the component behind the webhook; it writes its caBundle when it starts.",
     rule=holders.webhooks,
 )
+SERVED = Check(
+    id="webhook.served",
+    title="The mesh's webhooks show a certificate that is accepted",
+    severity=W,
+    hint="Restart the component behind the webhook; it may not have loaded its renewed certificate.",
+    rule=holders.served,
+)
 PROCESSES = Check(
     id="cp.root",
     title="The control plane's processes started with the root",
@@ -240,7 +247,7 @@ _CA = (
     RECOGNISED, SINGLE_SOURCE, PRESENT, READABLE, KEY_MATCHES, IS_CA, ALGORITHM, NOT_EXPIRED, EXPIRY, ALREADY_VALID,
     OTHERS, SUBJECT, SECRET_FIT, OWNER, HEALTHY, REPLICAS, VERSION, ROTATOR, CLOCK,
 )  # fmt: skip
-_HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, PROCESSES, PROXIES)
+_HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
 
 ROUTINE = (*_CA, *_HOLDERS, OUTLIVE, SIDECARS, MUTUAL_TLS)
 """What `check` and the schedule ask."""
@@ -266,9 +273,10 @@ def evaluate(
 def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """What forbids a rotation: everything red and everything unknown, but a root that merely ends soon.
 
-    Whether mutual TLS is used, and of what version sidecars are, informs and never forbids.
+    Whether mutual TLS is used, of what version sidecars are, and what Istio's own rotator would do to
+    the subject informs and never forbids: rotating is the cure, because it keeps the subject.
     """
-    informing = (EXPIRY.id, MUTUAL_TLS.id, SIDECARS.id)
+    informing = (EXPIRY.id, SUBJECT.id, MUTUAL_TLS.id, SIDECARS.id)
     return tuple(
         f for f in findings if (f.red or f.verdict is Verdict.UNKNOWN) and f.check_id not in informing
     )

@@ -31,6 +31,7 @@ def container(found: ContainerWire) -> Container:
         environment=tuple(
             (each.name, None if each.value_from is not None else each.value or "") for each in found.env or ()
         ),
+        ports=tuple(each.container_port for each in found.ports or ()),
     )
 
 

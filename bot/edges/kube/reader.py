@@ -16,6 +16,7 @@ from bot.edges.kube.holders import SecretHolders, read_secret_holders, read_webh
 from bot.edges.kube.look import Look
 from bot.edges.kube.policy import read_mutual_tls
 from bot.edges.kube.probe import PROXY_SECONDS, TOTAL_SECONDS, Probe
+from bot.edges.kube.served import HANDSHAKE_SECONDS, read_served
 from bot.edges.kube.targets import NAMESPACES, PODS, SECRETS
 from bot.edges.kube.translate import Doing
 from bot.edges.kube.wire import NAMED, POD_PAGE, WHOLE_SECRET, PodWire
@@ -39,6 +40,7 @@ class KubeReader:
         probe_concurrency: int = 16,
         proxy_seconds: float = PROXY_SECONDS,
         probe_seconds: float = TOTAL_SECONDS,
+        handshake_seconds: float = HANDSHAKE_SECONDS,
     ) -> None:
         self._client = client
         self._mesh = mesh
@@ -47,6 +49,7 @@ class KubeReader:
         self._probe_concurrency = probe_concurrency
         self._proxy_seconds = proxy_seconds
         self._probe_seconds = probe_seconds
+        self._handshake_seconds = handshake_seconds
 
     def read(self, parts: frozenset[Part]) -> MeshSnapshot:
         """Look once; see the port."""
@@ -54,6 +57,7 @@ class KubeReader:
         look = Look(self._client, self._namespace)
         plane = read_control_plane(look) if Part.AUTHORITY in parts else ControlPlane()
         holders = read_secret_holders(look) if Part.SECRETS in parts else SecretHolders()
+        webhooks = read_webhooks(look) if Part.WEBHOOKS in parts else ()
         return MeshSnapshot(
             mesh=self._mesh,
             namespace=self._namespace,
@@ -68,7 +72,8 @@ class KubeReader:
             namespaces=holders.namespaces,
             secrets=holders.secrets,
             trust=holders.trust,
-            webhooks=read_webhooks(look) if Part.WEBHOOKS in parts else (),
+            webhooks=webhooks,
+            served=read_served(look, webhooks, seconds=self._handshake_seconds),
             proxies=self._proxies(look) if Part.PROXIES in parts else (),
             mutual_tls=read_mutual_tls(look) if Part.POLICY in parts else MutualTls(),
             unread=look.unread,

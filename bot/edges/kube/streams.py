@@ -1,4 +1,4 @@
-"""Runs a command in a container and asks a pod's HTTP port, through the API server's WebSockets.
+"""Runs a command in a container and talks to a pod's ports, through the API server's WebSockets.
 
 Source: the channel protocol of k8s.io/apimachinery/pkg/util/remotecommand (v4, v5) and of
 kubelet's portforward: the first byte of every frame is its channel. Nothing waits for the end of a
@@ -140,31 +140,59 @@ def get_from_pod(
         ClusterRefused: nothing listens there, or the answer is no success.
         ClusterForbidden, ObjectAbsent, ClusterUnreachable.
     """
-    target, query = pod.under("portforward"), [("ports", str(port))]
-    socket = client.stream(target, query=query, protocols=FORWARD_PROTOCOL, seconds=deadline.left())
-    with _dropped(socket):
+    with forwarded_port(client, pod, port=port, deadline=deadline) as forwarded:
         request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n".encode()
         try:
-            socket.send_binary(bytes((_DATA,)) + request)
-            answer = http.client.HTTPResponse(_Forwarded(socket, deadline))  # type: ignore[arg-type]
+            forwarded.send(request)
+            answer = http.client.HTTPResponse(forwarded)  # type: ignore[arg-type]
             answer.begin()
             if answer.status != 200:
                 raise ClusterRefused(f"port {port} answered {answer.status}")
             while piece := answer.read1(_PIECE):
                 yield piece
-        except (http.client.HTTPException, websocket.WebSocketException, OSError, ValueError) as fault:
+        except (http.client.HTTPException, OSError, ValueError) as fault:
             text = str(fault) or type(fault).__name__
             raise ClusterUnreachable(f"port {port} did not answer in HTTP: {cut(text)}") from None
 
 
-class _Forwarded(io.RawIOBase):
-    """A forwarded port's incoming bytes, as `http.client` wants to read them."""
+@contextmanager
+def forwarded_port(
+    client: KubeClient, pod: Target, *, port: int, deadline: Deadline
+) -> Iterator["ForwardedPort"]:
+    """Open one port of a pod; everything that is done with it has to be over by the deadline.
+
+    Raises:
+        ClusterForbidden, ObjectAbsent, ClusterRefused, ClusterUnreachable.
+    """
+    target, query = pod.under("portforward"), [("ports", str(port))]
+    socket = client.stream(target, query=query, protocols=FORWARD_PROTOCOL, seconds=deadline.left())
+    with _dropped(socket):
+        yield ForwardedPort(socket, deadline)
+
+
+class ForwardedPort(io.RawIOBase):
+    """A forwarded port's bytes, as `http.client` wants to read them.
+
+    Reading raises ClusterRefused where nothing listens there, and ClusterUnreachable at the deadline.
+    """
 
     def __init__(self, socket: websocket.WebSocket, deadline: Deadline) -> None:
         super().__init__()
+        self._socket = socket
         self._frames = _frames(socket, deadline)
         self._rest = b""
         self._opened: set[int] = set()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the port.
+
+        Raises:
+            ClusterUnreachable: the stream broke.
+        """
+        try:
+            self._socket.send_binary(bytes((_DATA,)) + data)
+        except (websocket.WebSocketException, OSError) as fault:
+            raise ClusterUnreachable(f"the stream broke: {cut(str(fault))}") from None
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """What `http.client` asks a socket for."""
@@ -172,9 +200,11 @@ class _Forwarded(io.RawIOBase):
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
+        """What `io` asks before it reads."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Read what has come, waiting for the first byte; 0 at the end."""
         while not self._rest:
             frame = next(self._frames, None)
             if frame is None:

@@ -165,6 +165,12 @@ class EnvironmentVariable(Wire, frozen=True):
     value_from: ValueSource | None = None
 
 
+class PortWire(Wire, frozen=True):
+    """One of `ports` of a container."""
+
+    container_port: int = 0
+
+
 class ContainerWire(Wire, frozen=True):
     """A container of a pod or a template."""
 
@@ -173,6 +179,7 @@ class ContainerWire(Wire, frozen=True):
     command: list[str] | None = None
     args: list[str] | None = None
     env: list[EnvironmentVariable] | None = None
+    ports: list[PortWire] | None = None
     restart_policy: str | None = None
 
 

@@ -2,8 +2,8 @@
 
 In the order of a request: ``server`` (HTTP) and ``streams`` (exec, port-forward) → ``requests`` → ``api``
 (RBAC, faults, audit) → ``registry`` (rules of writing) → ``store``. The mesh over it: ``world`` puts
-processes (``citadel``, ``components``, ``proxies``) into pods that ``deployments`` and ``kubelet`` run.
-``scene`` says how it all begins.
+processes (``citadel``, ``components`` with ``serving``, ``proxies``) into pods that ``deployments`` and
+``kubelet`` run. ``scene`` says how it all begins.
 """
 
 from bot.sandbox.cluster.faults import Effect, Fault
@@ -12,6 +12,7 @@ from bot.sandbox.cluster.proxies import Oddity
 from bot.sandbox.cluster.rbac import Ban, Rule, rules_of
 from bot.sandbox.cluster.running import RunningCluster, running_cluster
 from bot.sandbox.cluster.scene import MutualTls, Scene, Stray
+from bot.sandbox.cluster.serving import Flaw
 from bot.sandbox.cluster.standin import ClusterStandIn
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ClusterStandIn",
     "Effect",
     "Fault",
+    "Flaw",
     "MutualTls",
     "Oddity",
     "Rule",

@@ -8,6 +8,7 @@ from bot.sandbox.cluster.objects import Json, copy_of, path
 from bot.sandbox.cluster.pace import Pace
 from bot.sandbox.cluster.processes import Files
 from bot.sandbox.cluster.resources import Resource
+from bot.sandbox.cluster.serving import WebhookServer
 from bot.sandbox.cluster.status import ApiError
 
 _MOMENT = 1.0  # seconds of the mesh between changed files and the patched webhook
@@ -37,7 +38,7 @@ class Holder:
 
 
 class Patcher:
-    """Keeps a webhook's ``caBundle`` equal to the mounted root: injector, and Galley for validation.
+    """Serves a webhook and keeps its ``caBundle`` equal to the mounted root: injector, Galley for validation.
 
     With ``reloads`` False it does so at its start only (Galley 1.3.0 to 1.3.3, and for tests).
     """
@@ -50,6 +51,7 @@ class Patcher:
         secret: str,
         resource: Resource,
         webhook: str,
+        server: WebhookServer,
         reloads: bool = True,
     ) -> None:
         self._insider = insider
@@ -57,6 +59,7 @@ class Patcher:
         self._secret = secret
         self._resource = resource
         self.name = webhook.removeprefix("istio-")
+        self.server = server
         self._webhook = webhook
         self._reloads = reloads
         self._root = ""
@@ -81,7 +84,9 @@ class Patcher:
         return self._root
 
     def _take(self, mounted: Files) -> None:
-        self._root = str((mounted.get(self._secret) or {}).get("root-cert.pem") or "")
+        files = mounted.get(self._secret) or {}
+        self._root = str(files.get("root-cert.pem") or "")
+        self.server.load(files)
         self._pace.later(_MOMENT, self._patch)
 
     def _patch(self) -> None:
@@ -109,6 +114,7 @@ class Crew:
 
     def __init__(self, *members: "Holder | Patcher") -> None:
         self.name = members[0].name
+        self.server = next((each.server for each in members if isinstance(each, Patcher)), None)
         self._members = members
 
     def start(self, mounted: Files) -> None:

@@ -15,6 +15,7 @@ from bot.sandbox.cluster.kubelet import Trouble
 from bot.sandbox.cluster.objects import Json
 from bot.sandbox.cluster.proxies import Oddity
 from bot.sandbox.cluster.rbac import Ban
+from bot.sandbox.cluster.serving import Flaw
 from bot.sandbox.cluster.status import ApiError
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class Control:
             ("POST", "clock"): self._set_clock,
             ("POST", "rollout"): self._set_trouble,
             ("POST", "proxy"): self._set_oddity,
+            ("POST", "webhook"): lambda body: cluster.world.spoil_server(
+                body["component"], Flaw(body["flaw"])
+            ),
             ("POST", "compact"): lambda _: cluster.store.compact(),
         }
 

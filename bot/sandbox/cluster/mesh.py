@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bot.sandbox.cluster.scene import Scene
 
 _SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+_GALLEY_PORTS = (443, 15014, 9901)  # validation, monitoring, MCP; the injector's chart declares none
 _INTERVAL = "CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL"
 
 
@@ -201,7 +202,8 @@ def _containers(scene: "Scene", part: Json) -> list[Json]:
         image = part["label"].replace("-", "_")
         mount = "/etc/istio/certs" if part["label"] == "sidecar-injector" else "/etc/certs"
         full = f"docker.io/istio/{image}:{scene.citadel_version}"
-        found.append(container(part["first"], full, mount=mount, volume="istio-certs"))
+        ports = {"ports": [{"containerPort": each} for each in _GALLEY_PORTS]} if image == "galley" else {}
+        found.append(container(part["first"], full, mount=mount, volume="istio-certs", **ports))
     if part["sidecar"]:
         key = f"{scene.system}/{part['account']}"
         found.append(sidecar(scene.proxy_versions.get(key, scene.proxy_version)))

@@ -13,6 +13,7 @@ from bot.sandbox.cluster import apps, mesh
 from bot.sandbox.cluster.certificates import Authority, new_key, organization, pem_of, root_certificate
 from bot.sandbox.cluster.objects import Json, utc_now
 from bot.sandbox.cluster.proxies import Oddity
+from bot.sandbox.cluster.serving import Flaw
 from bot.sandbox.cluster.stage import Stage
 from bot.sandbox.cluster.world import Habits
 
@@ -46,7 +47,8 @@ class Stray(StrEnum):
 class Scene:
     """The knobs; the defaults are the mesh of the story: 12 days left, mutual TLS on, nobody in the way.
 
-    ``proxy_versions`` and ``oddities`` are keyed by ``namespace/serviceaccount``.
+    ``proxy_versions`` and ``oddities`` are keyed by ``namespace/serviceaccount``, ``flaws`` (of webhook servers)
+    by ``galley`` and ``sidecar-injector``.
     """
 
     root_days_left: float = 12
@@ -65,6 +67,7 @@ class Scene:
     proxy_version: str = "1.4.10"
     proxy_versions: Mapping[str, str] = field(default_factory=dict)
     oddities: Mapping[str, Oddity] = field(default_factory=dict)
+    flaws: Mapping[str, Flaw] = field(default_factory=dict)
     strays: tuple[Stray, ...] = ()
     ca_labels: Mapping[str, str] = field(default_factory=dict)
     ca_annotations: Mapping[str, str] = field(default_factory=dict)
@@ -98,6 +101,7 @@ def build(scene: Scene) -> Built:
         rate=scene.rate,
         webhooks_reload=scene.webhooks_reload,
         oddities=dict(scene.oddities),
+        flaws=dict(scene.flaws),
     )
     return Built(objects=tuple(stage.objects), habits=habits)
 

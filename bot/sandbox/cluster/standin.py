@@ -70,7 +70,10 @@ class ClusterStandIn:
         return world, front
 
     async def _stream(self, request: web.Request, read: object) -> web.StreamResponse:
-        streams = Streams(api=self.api, proxy_of=self.world.proxy_of, reply=self._front.reply)
+        world = self.world
+        streams = Streams(
+            api=self.api, proxy_of=world.proxy_of, server_of=world.server_of, reply=self._front.reply
+        )
         return await streams.answer(request, read)  # type: ignore[arg-type]
 
     async def start(self, port: int = 0) -> None:

@@ -15,6 +15,7 @@ from bot.sandbox.cluster.admin import Outcome, run_command, serve
 from bot.sandbox.cluster.api import Answer, Api, Request, refusal
 from bot.sandbox.cluster.objects import Json, encode, name_of, path, uid_of
 from bot.sandbox.cluster.proxies import Envoy
+from bot.sandbox.cluster.serving import Talk, WebhookServer
 from bot.sandbox.cluster.status import ApiError
 
 _V4, _V5 = "v4.channel.k8s.io", "v5.channel.k8s.io"
@@ -23,15 +24,17 @@ _FRAME = 32 * 1024  # bytes; the kubelet copies in buffers of that size
 _ADMIN_PORT = 15000
 
 ProxyOf = Callable[[str], Envoy | None]
+ServerOf = Callable[[str], WebhookServer | None]
 Reply = Callable[[web.Request, Answer], web.StreamResponse]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
-    """Answers upgrades to pods; ``proxy_of`` finds the sidecar of a running pod by its UID."""
+    """Answers upgrades to pods; sidecar and webhook server of a running pod are found by its UID."""
 
     api: Api
     proxy_of: ProxyOf
+    server_of: ServerOf
     reply: Reply
 
     async def answer(self, request: web.Request, read: Request) -> web.StreamResponse:
@@ -80,28 +83,47 @@ class Streams:
         for number, port in enumerate(ports):
             for channel in (2 * number, 2 * number + 1):
                 await socket.send_bytes(bytes([channel]) + port.to_bytes(2, "little"))
-        proxy = self.proxy_of(uid_of(pod))
+        talks: dict[int, Talk] = {}
         for number, port in enumerate(ports):
-            if port != _ADMIN_PORT or proxy is None or proxy.refuses:
+            talk = self._talk(pod, port)
+            if talk is None:
                 await socket.send_bytes(bytes([2 * number + 1]) + _refused(pod, port).encode())
-        await _pump(
-            socket, proxy, open_channels={2 * i for i, port in enumerate(ports) if port == _ADMIN_PORT}
-        )
+            else:
+                talks[2 * number] = talk
+        await _pump(socket, talks)
         return socket
 
+    def _talk(self, pod: Json, port: int) -> Talk | None:
+        """Connect to a port of a pod; None where nobody listens."""
+        proxy, server = self.proxy_of(uid_of(pod)), self.server_of(uid_of(pod))
+        if port == _ADMIN_PORT and proxy is not None and not proxy.refuses:
+            return _Admin(proxy)
+        return server.accept() if server is not None and port == server.port else None
 
-async def _pump(socket: web.WebSocketResponse, proxy: Envoy | None, *, open_channels: set[int]) -> None:
-    """Answer HTTP requests on the data channels until the client goes; the end is never signalled."""
-    heard: dict[int, bytes] = {}
+
+class _Admin:
+    """HTTP with a sidecar's admin port."""
+
+    def __init__(self, proxy: Envoy) -> None:
+        self._proxy = proxy
+        self._heard = b""
+
+    async def hear(self, data: bytes) -> bytes:
+        self._heard += data
+        if b"\r\n\r\n" not in self._heard or self._proxy.refuses:
+            return b""
+        request, self._heard = self._heard, b""
+        return await serve(request, self._proxy)
+
+
+async def _pump(socket: web.WebSocketResponse, talks: dict[int, Talk]) -> None:
+    """Answer on the data channels until the client goes; the end is never signalled."""
     async for message in socket:
         if message.type is not WSMsgType.BINARY or not message.data:
             continue
         channel = message.data[0]
-        if proxy is None or proxy.refuses or channel not in open_channels:
-            continue
-        heard[channel] = heard.get(channel, b"") + message.data[1:]
-        if b"\r\n\r\n" in heard[channel]:
-            await _send(socket, channel, await serve(heard.pop(channel), proxy))
+        if channel in talks:
+            await _send(socket, channel, await talks[channel].hear(message.data[1:]))
 
 
 async def _send(socket: web.WebSocketResponse, channel: int, data: bytes) -> None:

@@ -14,7 +14,8 @@ from bot.sandbox.cluster.objects import Json, labels_of, namespace_of, path, sta
 from bot.sandbox.cluster.pace import Pace
 from bot.sandbox.cluster.processes import Process
 from bot.sandbox.cluster.proxies import Envoy, Oddity, serial_text
-from bot.sandbox.cluster.resources import MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS
+from bot.sandbox.cluster.resources import MUTATING_WEBHOOKS, SECRETS, VALIDATING_WEBHOOKS
+from bot.sandbox.cluster.serving import Flaw, WebhookServer, port_of, spoiled
 from bot.sandbox.cluster.versions import older, root_lifetime
 from bot.sandbox.cluster.workloads import secret_name
 
@@ -29,6 +30,9 @@ class Habits:
     rate: float = RATE
     webhooks_reload: bool = True
     oddities: dict[str, Oddity] = field(default_factory=dict)  # by "namespace/serviceaccount"
+    flaws: dict[str, Flaw] = field(
+        default_factory=dict
+    )  # of webhook servers at the beginning, by label "istio"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,8 @@ class World:
         """Begin; needs a running event loop."""
         self.kubelet.start()
         self._beginning = False
+        for component, flaw in self.habits.flaws.items():
+            self.spoil_server(component, flaw)
         self._deployments.start()
         self._namespaces.start()
 
@@ -72,6 +78,23 @@ class World:
     def proxy_of(self, uid: str) -> Envoy | None:
         """The sidecar in a pod, if it runs."""
         return next((each for each in self.kubelet.processes(uid) if isinstance(each, Envoy)), None)
+
+    def server_of(self, uid: str) -> WebhookServer | None:
+        """The webhook's server in a pod, if one runs."""
+        processes = self.kubelet.processes(uid)
+        return next((each.server for each in processes if isinstance(each, Crew | Patcher)), None)
+
+    def spoil_server(self, component: str, flaw: Flaw) -> None:
+        """Give the running webhook servers of a component a flaw; a restart takes it away."""
+        insider = Insider(self._api, user="system:admin", manager="sandbox")
+        for namespace, _, processes in self.kubelet.running():
+            for process in processes:
+                server = process.server if isinstance(process, Crew | Patcher) else None
+                if server is not None and process.name == component:
+                    ca = insider.find(SECRETS, namespace, "istio-ca-secret") or {}
+                    account = f"istio-{component}-service-account"
+                    files = spoiled(flaw, ca.get("data") or {}, namespace=namespace, account=account)
+                    server.spoil(flaw, files)
 
     def citadels(self) -> list[Citadel]:
         """The Citadel processes."""
@@ -150,6 +173,7 @@ class World:
             secret=secret,
             resource=VALIDATING_WEBHOOKS if validating else MUTATING_WEBHOOKS,
             webhook="istio-galley" if validating else "istio-sidecar-injector",
+            server=WebhookServer(port_of(pod["spec"]["containers"][0])),
             reloads=reloads and self.habits.webhooks_reload,
         )
 

@@ -27,7 +27,7 @@ class SlashCommand:
     command: str
     description: str
     usage_hint: str = ""
-    should_escape: bool = True
+    should_escape: bool = False  # as manifests/slack-app.yaml has it
 
     def to_state(self) -> Json:
         """What the page needs for completion."""

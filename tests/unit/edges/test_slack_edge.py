@@ -339,9 +339,8 @@ def test_a_lost_socket_is_noticed_and_opened_again(slack: RunningSlack) -> None:
     desk = FakeDesk()
     with connected(slack, desk) as edge:
         slack.say_goodbye("refresh_requested")
-        slack.wait_for_connections(seconds=20)
-        until(edge.is_ready)
-        looked = slack.command(ADA, "/istio-root check prod", wait=3)
-        until(lambda: len(desk.commands) == 1)
+        # the library lets go of the old socket first: what is typed in between is lost, and said so
+        until(lambda: slack.command(ADA, "/istio-root check prod").ok, seconds=30)
+        until(lambda: len(desk.commands) >= 1)
 
-    assert looked.ok
+        assert edge.is_ready()
