@@ -273,9 +273,10 @@ def evaluate(
 def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """What forbids a rotation: everything red and everything unknown, but a root that merely ends soon.
 
-    Whether mutual TLS is used, and of what version sidecars are, informs and never forbids.
+    Whether mutual TLS is used, of what version sidecars are, and what Istio's own rotator would do to
+    the subject informs and never forbids: rotating is the cure, because it keeps the subject.
     """
-    informing = (EXPIRY.id, MUTUAL_TLS.id, SIDECARS.id)
+    informing = (EXPIRY.id, SUBJECT.id, MUTUAL_TLS.id, SIDECARS.id)
     return tuple(
         f for f in findings if (f.red or f.verdict is Verdict.UNKNOWN) and f.check_id not in informing
     )

@@ -197,10 +197,10 @@ class World:
         assert self.state is RotationState.APPROVED, self.said
         return self.rotation_id
 
-    def running(self, step: str) -> Rotation:
+    def running(self, step: str, *, each: Hook | None = None) -> Rotation:
         """Approved and run until that step is about to be worked on."""
         self.approved()
-        self.run(until=step)
+        self.run(until=step, each=each)
         return self.rotation
 
     # --- what the bot does ---
