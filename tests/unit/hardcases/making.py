@@ -196,6 +196,7 @@ def wrap(pem: bytes) -> Certificate:
 # --- what no library writes -------------------------------------------------------------------
 
 ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+ECDSA_WITH_SHA1 = bytes.fromhex("300906072a8648ce3d0401")
 
 
 def with_serial(certificate: Certificate, content: bytes, private: Key | None = None) -> bytes:
@@ -208,6 +209,14 @@ def as_version_1(certificate: Certificate, private: Key | None = None) -> bytes:
     """The PEM of a certificate without version and extensions, as a LibreSSL without settings makes it."""
     _, *rest = _items(_tbs(certificate))
     return _rebuilt(tuple(item for item in rest if item[0] != 0xA3), private)
+
+
+def as_sha1(certificate: Certificate) -> bytes:
+    """The PEM of a certificate that claims a SHA-1 signature, which the library no longer makes."""
+    version, serial, _, *rest = _items(_tbs(certificate))
+    tbs = _item(0x30, b"".join((version, serial, ECDSA_WITH_SHA1, *rest)))
+    *_, signature = _items(certificate.der)
+    return pem_block(_item(0x30, tbs + ECDSA_WITH_SHA1 + signature))
 
 
 def _tbs(certificate: Certificate) -> bytes:
