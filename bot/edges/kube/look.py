@@ -72,10 +72,14 @@ class Look:
         decoder: msgspec.json.Decoder[Page[T]],
         convert: Callable[[T], U],
     ) -> list[U]:
-        """List a resource that has no namespaces."""
+        """List a resource that has no namespaces, in its older version where the cluster has no newer."""
         found: list[U] = []
         try:
             self.client.collect(target, decoder, convert, into=found)
+        except ObjectAbsent as fault:
+            if target.older:
+                return self.cluster_wide(part, what, target.before, decoder, convert)
+            self.miss(part, what, fault.message)
         except ClusterError as fault:
             self.miss(part, what, fault.message)
         return found
@@ -93,14 +97,18 @@ class Look:
     ) -> list[U]:
         """List a resource in all namespaces; where that is forbidden, in each namespace by itself.
 
-        A resource that the cluster does not know is empty.
+        A resource that the cluster does not know, in its older version neither, is empty.
         """
         found: list[U] = []
         collect = partial(self.client.collect, query=tuple(query), metadata_only=metadata_only)
         try:
             collect(target, decoder, convert, into=found)
         except ObjectAbsent:
-            return []
+            if not target.older:
+                return []
+            return self.everywhere(
+                part, what, target.before, decoder, convert, query=query, metadata_only=metadata_only
+            )
         except ClusterForbidden as fault:
             return self._each_namespace(
                 part,

@@ -9,9 +9,10 @@ import pytest
 
 from bot.core.ids import MeshName
 from bot.core.mesh import EVERYTHING, Part
+from bot.edges.kube.look import Look
 from bot.edges.kube.reader import KubeReader
-from bot.edges.kube.targets import DEPLOYMENTS
-from bot.edges.kube.wire import NAMED
+from bot.edges.kube.targets import DEPLOYMENTS, MUTATING_WEBHOOKS
+from bot.edges.kube.wire import NAMED, WEBHOOK_PAGE
 from bot.errors import ClusterForbidden, ClusterUnreachable
 from bot.sandbox.cluster.faults import Effect, Fault
 from bot.sandbox.cluster.kubelet import Trouble
@@ -208,3 +209,16 @@ def test_what_is_no_cluster_raises(tmp_path: Path, reply: Reply) -> None:
 
         with pytest.raises(ClusterUnreachable):
             reader.read(EVERYTHING)
+
+
+def test_webhooks_of_a_cluster_of_citadels_time_are_read_in_their_older_version(tmp_path: Path) -> None:
+    page = b'{"metadata": {}, "items": []}'
+    with stubbed(tmp_path, refused(404), Reply(body=page)) as (client, stub):
+        look = Look(client, SYSTEM)
+        found = look.cluster_wide(
+            Part.WEBHOOKS, "webhooks", MUTATING_WEBHOOKS, WEBHOOK_PAGE, lambda each: each
+        )
+
+    assert not found
+    assert not look.unread
+    assert ["v1beta1" in line for line in stub.asked] == [False, True]

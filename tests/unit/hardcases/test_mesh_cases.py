@@ -222,7 +222,8 @@ def test_a_rotation_is_forbidden_when(sentence: str, make: Make, check: str, ver
 
     assert verdicts(PREFLIGHT, mesh)[check] is verdict, sentence
     assert check in forbidden_by(mesh)
-    assert overall(findings(ROUTINE, mesh)) is not OK
+    # clocks that differ only inform a check (row 68)
+    assert check == "env.clock" or overall(findings(ROUTINE, mesh)) is not OK
 
 
 def test_a_secret_that_may_not_be_read_is_not_called_absent() -> None:  # row 2
@@ -269,22 +270,12 @@ def test_an_opaque_secret_is_worth_a_note_and_not_red() -> None:  # row 29
 
 
 @pytest.mark.filterwarnings("ignore:Parsed a serial number")
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="row 27: Go 1.23 and later refuse a negative serial; no check says so",
-)
 def test_a_root_with_a_negative_serial_is_not_fine() -> None:  # row 27
     pem = with_serial(read_bundle(a_root()).certificates[0], b"\xff", a_key())
 
     assert forbidden_by(with_root(healthy(), pem)) != set()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="row 68 asks for information only; env.clock is red in ROUTINE, too",
-)
 def test_row_68_apart_clocks_only_inform_a_check() -> None:  # row 68
     assert not finding(ROUTINE, skewed(10), "env.clock").red
 
@@ -615,9 +606,6 @@ def test_row_38_what_could_not_be_read_is_never_ok(part: Part, what: str, chain:
     assert overall(findings(chain, mesh)) is UNKNOWN
 
 
-@pytest.mark.xfail(
-    strict=True, reason="of AUTHORITY only Deployments and two secrets are missed; a mesh stays OK"
-)
 @pytest.mark.parametrize("what", [f"{kind} in all namespaces" for kind in ("Pods", "DaemonSets")])
 def test_row_38_control_plane_pods_that_could_not_be_read_are_never_ok(what: str) -> None:  # row 38
     unread = (Unread(part=Part.AUTHORITY, what=what, reason="forbidden"),)
