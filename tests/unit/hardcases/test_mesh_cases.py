@@ -425,9 +425,6 @@ def test_row_41_a_workload_secret_is_judged_when(sentence: str, changes: dict[st
     assert verdicts(ROUTINE, namespace(**changes))["ws.root"] is NOT_OK, sentence
 
 
-@pytest.mark.xfail(
-    strict=True, reason="row 41: --listened-namespaces is not looked at; the secret is red for ever"
-)
 def test_a_workload_secret_outside_the_listened_namespaces_is_left_alone() -> None:  # row 41
     listening = citadel_container(arguments=(f"--listened-namespaces={SYSTEM},bank",))
     mesh = with_citadel(namespace(), containers=(listening,))

@@ -229,11 +229,6 @@ def test_rows_3_4_5_19_20_a_key_is_refused(sentence: str, pem: bytes) -> None:
         read_signing_key(pem)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="read as the library reads it; Go finds no key there and Citadel ends",
-)
 @pytest.mark.parametrize(
     ("sentence", "pem"),
     [
