@@ -68,7 +68,7 @@ def test_the_result_goes_to_the_channel_with_counts_and_the_new_end() -> None:
 
     result = world.spoken[-1]
     assert isinstance(result, Result)
-    assert result.note.startswith("All 15 holders have the new root ")
+    assert result.note.startswith("All 17 holders have the new root ")
     assert "2036-11-20 18:41:00 UTC" in result.note
     assert {tally.kind: (tally.ok, tally.total) for tally in result.tallies}["proxies"] == (5, 5)
 
