@@ -74,12 +74,15 @@ def out_of_hand(rotation: Rotation, mesh: MeshPorts, *, now: datetime) -> str:
     """
     snapshot, plan = mesh.reader.read(AUTHORITY), rotation.plan
     try:
-        if why_not(state_in(snapshot, plan), plan.secret, secret_after(plan)):
+        live = state_in(snapshot, plan)
+        if why_not(live, plan.secret, secret_after(plan)):
             return f"{plan.secret_ref} was changed{_by_whom(snapshot)}"
+        if rotation.backwards and why_not(live, plan.secret):
+            mesh.writer.backed_up_root(rotation.id)
     except ObjectAbsent as fault:
         return fault.message
-    citadel = next(step.target for step in plan.steps if step.kind is StepKind.RELOAD_CA)
-    if workload_of(snapshot, citadel) is None:
-        surely_gone(snapshot, citadel)
-        return f"{citadel} no longer exists"
+    for reload in (step.target for step in plan.steps if step.kind is StepKind.RELOAD_CA):
+        if workload_of(snapshot, reload) is None:
+            surely_gone(snapshot, reload)
+            return f"{reload} no longer exists"
     return "the old root has expired" if rotation.backwards and now >= plan.old_root.not_after else ""

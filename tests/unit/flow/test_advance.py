@@ -8,10 +8,10 @@ from bot.core.approval import Act
 from bot.core.progress import Done, Wait
 from bot.core.record import Result, StragglerFile
 from bot.core.rotation import RotationState
-from bot.errors import ClusterUnreachable, NotLeader, StoreError
+from bot.errors import ClusterUnreachable, LostRace, NotLeader, StoreError
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.mesh import CITADEL, PRIVATE_KEY
-from tests.unit.flow.world import MOMENT, WITH_GALLEY, SetClock, World
+from tests.unit.flow.world import MOMENT, WITH_GALLEY, Overtaken, SetClock, World
 
 AFTER_THE_WRITE = ("reload-ca", "await-secrets", "await-webhooks", "await-proxies", "verify")
 
@@ -68,7 +68,7 @@ def test_the_result_goes_to_the_channel_with_counts_and_the_new_end() -> None:
 
     result = world.spoken[-1]
     assert isinstance(result, Result)
-    assert result.note.startswith("All 15 holders have the new root ")
+    assert result.note.startswith("All 17 holders have the new root ")
     assert "2036-11-20 18:41:00 UTC" in result.note
     assert {tally.kind: (tally.ok, tally.total) for tally in result.tallies}["proxies"] == (5, 5)
 
@@ -292,6 +292,24 @@ def test_a_roll_back_that_is_late_pauses_and_is_waited_for_again() -> None:
 
     assert paused == (RotationState.PAUSED, True)
     assert world.state is RotationState.ROLLED_BACK
+
+
+def test_a_stop_pressed_in_the_very_moment_of_the_write_is_heard_and_the_write_counts() -> None:
+    world = World()
+    world.running("write-root")
+
+    def stop() -> None:
+        world.record = world.store
+        world.press(Act.CANCEL)
+
+    world.record = Overtaken(world.store, by=stop)  # type: ignore[assignment]
+    with pytest.raises(LostRace):
+        world.advance()
+    world.run()
+
+    assert world.state is RotationState.PAUSED
+    assert world.live_root == world.rotation.plan.new_pem
+    assert world.told()[-2:] == ["stop_requested", "paused"]
 
 
 # --- the record --------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Decisions: who, once, about what is still so; every refusal is on record."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,30 +7,10 @@ import pytest
 
 from bot.core.approval import Act
 from bot.core.ids import TeamId
-from bot.core.record import Change, Event
-from bot.core.rotation import Rotation, RotationState
-from bot.errors import ClusterUnreachable, DirectoryUnavailable, LostRace
-from tests.fakes.store import FakeStore
-from tests.unit.flow.world import ANNA, BEN, CLEO, DORA, NOW, World, caller, unchanged
-
-
-class Overtaken:
-    """A store in which somebody else is faster, as often as a test says."""
-
-    def __init__(self, store: FakeStore, *, by: Callable[[], None], times: int = 1) -> None:
-        self._store = store
-        self._by = by
-        self._times = times
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
-    def commit(self, change: Change) -> Rotation | None:
-        if change.rotation is not None and self._times:
-            self._times -= 1
-            self._by()
-            raise LostRace("the record moved on")
-        return self._store.commit(change)
+from bot.core.record import Event
+from bot.core.rotation import RotationState
+from bot.errors import ClusterUnreachable, DirectoryUnavailable
+from tests.unit.flow.world import ANNA, BEN, CLEO, DORA, NOW, Overtaken, World, caller, unchanged
 
 
 def refusals(world: World) -> list[tuple[str, str]]:

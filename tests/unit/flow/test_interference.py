@@ -10,7 +10,7 @@ from bot.core.mesh import Part
 from bot.core.progress import Wait
 from bot.core.record import Event
 from bot.core.rotation import RotationState
-from tests.fakes.mesh import ROOT_KEY
+from tests.fakes.mesh import CITADEL, ROOT_KEY
 from tests.unit.flow.world import BEN, World, unchanged
 
 FOREIGN = b"-----BEGIN CERTIFICATE-----\nof somebody else\n-----END CERTIFICATE-----\n"
@@ -168,6 +168,68 @@ def test_a_rotation_that_can_go_neither_on_nor_back_can_be_given_up_and_asked_fo
     assert world.spoken[-1].event is Event.FAILED
     assert "gave it up" in world.spoken[-1].note
     assert world.store.active_rotations() == ()
+
+
+def test_a_roll_back_whose_backup_is_gone_can_be_given_up() -> None:
+    world = World()
+    world.running("await-secrets")
+    world.press(Act.CANCEL)
+    world.run()
+    world.press(Act.ROLL_BACK)
+    assert world.cluster.backup is not None
+    world.cluster.backup.data.clear()
+    halted(world)
+    paused = world.state, world.live_root == world.rotation.plan.new_pem
+
+    world.press(Act.CANCEL)
+
+    assert paused == (RotationState.PAUSED, True)
+    assert world.state is RotationState.FAILED
+    assert "there is no backup of rotation" in world.rotation.outcome
+
+
+def test_a_rotation_whose_citadel_is_gone_can_be_given_up() -> None:
+    world = World()
+    world.running("reload-ca")
+    world.cluster.plane.remove(world.cluster.of_plane(CITADEL))
+    halted(world)
+
+    world.press(Act.CANCEL)
+
+    assert world.state is RotationState.FAILED
+    assert "Deployment istio-system/istio-citadel no longer exists" in world.rotation.outcome
+
+
+@pytest.mark.parametrize(
+    "what", ["Deployments in namespace istio-system", "Secret istio-system/istio-ca-secret"]
+)
+def test_what_cannot_be_read_is_no_reason_to_give_up(what: str) -> None:
+    world = World()
+    world.running("await-secrets")
+    world.press(Act.CANCEL)
+    world.run()
+    world.cluster.plane.clear()
+    world.cluster.hide(Part.AUTHORITY, what, reason="timed out")
+    world.cluster.hide(Part.AUTHORITY, "Deployments in namespace istio-system", reason="timed out")
+
+    world.press(Act.CANCEL)
+
+    assert world.state is RotationState.PAUSED
+    assert f"{what} could not be read: timed out" in world.said[-1]
+
+
+def test_the_old_bytes_put_back_by_hand_are_recognised_by_a_roll_back() -> None:
+    world = World()
+    world.running("await-secrets")
+    world.cluster.change_data(ROOT_KEY, world.rotation.plan.old_root.pem)
+    halted(world)
+
+    world.press(Act.ROLL_BACK)
+    world.run()
+
+    assert world.state is RotationState.ROLLED_BACK
+    assert world.cluster.effects.count("replace_root") == 1
+    assert world.cluster.effects.count("restart istio-citadel") == 2
 
 
 def test_a_rotation_that_can_go_on_cannot_be_given_up() -> None:
