@@ -9,6 +9,7 @@ from bot.edges.kube.look import Look
 from bot.edges.kube.targets import (
     CONFIG_MAPS,
     MUTATING_WEBHOOKS,
+    OLDER_WEBHOOKS,
     SECRETS,
     SERVICE_ACCOUNTS,
     VALIDATING_WEBHOOKS,
@@ -102,7 +103,9 @@ def read_webhooks(look: Look) -> tuple[Webhook, ...]:
     return tuple(
         convert.webhook(kind, configuration, entry)
         for kind, target in _KINDS
-        for configuration in look.cluster_wide(Part.WEBHOOKS, f"{kind}s", target, WEBHOOK_PAGE, _same)
+        for configuration in look.cluster_wide(
+            Part.WEBHOOKS, f"{kind}s", target, WEBHOOK_PAGE, _same, older=OLDER_WEBHOOKS
+        )
         for entry in configuration.webhooks or ()
         if belongs_to_mesh(configuration, entry, namespace=look.namespace)
     )

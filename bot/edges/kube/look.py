@@ -5,6 +5,7 @@ A part that cannot be read never stops the look; it becomes an Unread with its n
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -71,11 +72,16 @@ class Look:
         target: Target,
         decoder: msgspec.json.Decoder[Page[T]],
         convert: Callable[[T], U],
+        *,
+        older: str,
     ) -> list[U]:
-        """List a resource that has no namespaces."""
+        """List a resource that has no namespaces; in its older version where the cluster knows no other."""
         found: list[U] = []
         try:
-            self.client.collect(target, decoder, convert, into=found)
+            try:
+                self.client.collect(target, decoder, convert, into=found)
+            except ObjectAbsent:
+                self.client.collect(replace(target, version=older), decoder, convert, into=found)
         except ClusterError as fault:
             self.miss(part, what, fault.message)
         return found

@@ -170,6 +170,49 @@ def test_a_rotation_that_can_go_neither_on_nor_back_can_be_given_up_and_asked_fo
     assert world.store.active_rotations() == ()
 
 
+def test_a_roll_back_that_one_proxy_never_follows_can_be_given_up_once_citadel_has_the_old_root() -> None:
+    world = World()
+    world.running("await-proxies")
+    world.cluster.member("cart").fault = "the pod is Pending"
+    world.press(Act.CANCEL)
+    world.run()
+    world.press(Act.ROLL_BACK)
+    world.run()
+    assert (world.state, world.rotation.backwards) == (RotationState.PAUSED, True)
+
+    world.press(Act.CANCEL)
+
+    assert world.state is RotationState.FAILED
+    assert "not everything took it (proxy of " in world.spoken[-1].note
+
+
+def test_a_roll_back_whose_citadel_is_not_reloaded_yet_cannot_be_given_up() -> None:
+    world = World()
+    world.running("await-proxies")
+    world.press(Act.CANCEL)
+    world.run()
+    world.press(Act.ROLL_BACK)
+    world.run(each=lambda: None)
+    assert (world.state, world.rotation.backwards) == (RotationState.PAUSED, True)
+
+    world.press(Act.CANCEL)
+
+    assert world.state is RotationState.PAUSED
+
+
+def test_where_there_is_no_way_back_a_wait_that_never_ends_can_be_given_up() -> None:
+    world = World()
+    world.cluster.member("cart").stuck = True
+    world.running("await-proxies")
+    world.run(each=lambda: None)
+    world.clock.at = world.rotation.plan.old_root.not_after - SOON
+
+    world.press(Act.CANCEL)
+
+    assert world.state is RotationState.FAILED
+    assert "Citadel signs with the new root" in world.spoken[-1].note
+
+
 def test_a_rotation_that_can_go_on_cannot_be_given_up() -> None:
     world = World()
     world.cluster.member("cart").stuck = True
