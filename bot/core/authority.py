@@ -67,9 +67,13 @@ _TITLES = {
 }
 
 
+_TELLING = ("Deployments", "DaemonSets", "StatefulSets")
+"""Lists without which a CA may go unseen: a SPIRE server is a StatefulSet, its agent a DaemonSet."""
+
+
 def recognise(snapshot: MeshSnapshot) -> Authority:
     """Say what signs this mesh. Needs the part AUTHORITY."""
-    unread = [u for u in snapshot.unread_in(Part.AUTHORITY) if "Deployments" in u.what]
+    unread = [u for u in snapshot.unread_in(Part.AUTHORITY) if u.what.startswith(_TELLING)]
     if unread:
         return _refused(
             AuthorityKind.UNKNOWN,
@@ -164,6 +168,15 @@ def _citadel(workload: Workload) -> Authority:
             [f"{workload.ref} runs with --upstream-ca-address"],
             "this Citadel asks another CA to sign",
             "Rotate the root at that CA.",
+            version=version,
+        )
+    stored = _flag(container, "citadel-storage-namespace")
+    if stored not in ("", workload.ref.namespace):
+        return _refused(
+            AuthorityKind.UNKNOWN,
+            [f"{workload.ref} runs with --citadel-storage-namespace={stored}"],
+            "this Citadel keeps its CA secret in another namespace than its own",
+            "Rootkeeper only writes the secret beside Citadel; one that it does not read would change nothing.",
             version=version,
         )
     return _by_mode(workload, container, version)

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.core.certificates import Bundle, Certificate, why_not_issued_by
-from bot.core.components import may_hold_older_root, reissued_at, why_restart
+from bot.core.components import may_hold_older_root, reissued_at, restart_candidates
 from bot.core.findings import Tally, Verdict
 from bot.core.keeping import Keeping, keeping, why_unmanaged
 from bot.core.mesh import (
@@ -244,14 +244,14 @@ def _served_verdict(
 
 
 def judge_processes(snapshot: MeshSnapshot, expected: Certificate) -> tuple[HolderVerdict, ...]:
-    """Pods of components that read the root only at start."""
+    """Pods of components that read the root only at start; another control plane's are judged with its mesh."""
     if Part.AUTHORITY not in snapshot.parts:
         return ()
-    restarting = {w.ref.name: w for w in snapshot.workloads if why_restart(w)}
+    restarting = {f"{w.ref.kind} {w.ref.name}" for w, _ in restart_candidates(snapshot)}
     return tuple(
         _judge_process(pod, snapshot, expected)
         for pod in snapshot.control_plane_pods
-        if pod.workload.rpartition(" ")[2] in restarting and not pod.deleting
+        if pod.ref.namespace == snapshot.namespace and pod.workload in restarting and not pod.deleting
     )
 
 
@@ -300,9 +300,11 @@ def _proxy_verdict(proxy: Proxy, expected: Certificate) -> tuple[Verdict, str, s
             proxy.fault or "it shows no root certificate",
             "look at the pod; then verify again",
         )
-    if any(root.is_of(expected) for root in proxy.roots):
+    # Every TLS context loads the files when it is made: one that is new says nothing of the others.
+    others = [root for root in proxy.roots if not root.is_of(expected)]
+    if not others:
         return Verdict.OK, "", ""
-    oldest = min(proxy.roots, key=lambda root: root.not_before)
+    oldest = min(others, key=lambda root: root.not_before)
     reason = (
         f"has the root valid from {oldest.not_before:%Y-%m-%d %H:%M:%S} to {oldest.not_after:%Y-%m-%d} loaded"
     )

@@ -59,7 +59,9 @@ def betraying_failures(room: Room) -> None:
     room.cluster.do(lambda c: c.faults.clear())
     room.inject(effect=Effect.STATUS, verb="list", code=500, message=denial, times=1000)
     room.type(ADA, f"/istio-root verify {MESH}")
-    room.seen(lambda m: "Verify of prod" in m.content.text or "could not be done" in m.content.text, "an answer")
+    room.seen(
+        lambda m: "Verify of prod" in m.content.text or "could not be done" in m.content.text, "an answer"
+    )
     room.cluster.do(lambda c: c.faults.clear())
     room.type(ADA, f"/istio-root transition {MESH} lifetime=10y {data['ca-key.pem']}")
     room.whispered(ADA, "looks like a private key")

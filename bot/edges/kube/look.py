@@ -97,18 +97,14 @@ class Look:
     ) -> list[U]:
         """List a resource in all namespaces; where that is forbidden, in each namespace by itself.
 
-        A resource that the cluster does not know, in its older version neither, is empty.
+        A resource that the cluster does not know is empty.
         """
         found: list[U] = []
         collect = partial(self.client.collect, query=tuple(query), metadata_only=metadata_only)
         try:
             collect(target, decoder, convert, into=found)
         except ObjectAbsent:
-            if not target.older:
-                return []
-            return self.everywhere(
-                part, what, target.before, decoder, convert, query=query, metadata_only=metadata_only
-            )
+            return []
         except ClusterForbidden as fault:
             return self._each_namespace(
                 part,

@@ -61,7 +61,7 @@ PODS = Target(resource="pods")
 DEPLOYMENTS = Target(group="apps", resource="deployments")
 DAEMON_SETS = Target(group="apps", resource="daemonsets")
 STATEFUL_SETS = Target(group="apps", resource="statefulsets")
-AUTOSCALERS = Target(group="autoscaling", version="v2", older="v1", resource="horizontalpodautoscalers")
+AUTOSCALERS = Target(group="autoscaling", resource="horizontalpodautoscalers")
 LEASES = Target(group="coordination.k8s.io", resource="leases")
 MUTATING_WEBHOOKS = Target(
     group="admissionregistration.k8s.io", older="v1beta1", resource="mutatingwebhookconfigurations"
@@ -72,4 +72,6 @@ VALIDATING_WEBHOOKS = Target(
 MESH_POLICIES = Target(group="authentication.istio.io", version="v1alpha1", resource="meshpolicies")
 POLICIES = Target(group="authentication.istio.io", version="v1alpha1", resource="policies")
 DESTINATION_RULES = Target(group="networking.istio.io", version="v1alpha3", resource="destinationrules")
+OLDER_WEBHOOKS = "v1beta1"
+"""Their version before Kubernetes 1.16, which is what Istio 1.0 to 1.4 were made for."""
 ACCESS_REVIEWS = Target(group="authorization.k8s.io", resource="selfsubjectaccessreviews")
