@@ -170,7 +170,7 @@ def _citadel(workload: Workload) -> Authority:
             "Rotate the root at that CA.",
             version=version,
         )
-    stored = _flag(container, "citadel-storage-namespace")
+    stored = text_flag(container, "citadel-storage-namespace")
     if stored not in ("", workload.ref.namespace):
         return _refused(
             AuthorityKind.UNKNOWN,

@@ -7,6 +7,7 @@ import pytest
 
 from bot.core.approval import Act
 from bot.core.ids import TeamId
+from bot.core.mesh import MeshSnapshot, Part
 from bot.core.record import Event
 from bot.core.rotation import RotationState
 from bot.errors import ClusterUnreachable, DirectoryUnavailable
