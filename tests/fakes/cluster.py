@@ -113,7 +113,8 @@ class FakeCluster:
 
     def _shown_by(self, part: Plane, root: bytes) -> bytes:
         account = f"{part.ref.name}-service-account"
-        return self._leaf(f"ns/{SYSTEM}/sa/{account}", root, part.started_at)
+        issued = min(part.started_at, self.clock.now())
+        return self._leaf(f"ns/{SYSTEM}/sa/{account}", root, issued)
 
     # --- the world moves ----------------------------------------------------------------------
 

@@ -283,6 +283,8 @@ def _served(mesh: CitadelMesh, namespace: str, pod: str) -> bytes:
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    # 1.3 sends tickets after the handshake; unread, they make the client's thread fail at the end
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
     through = forward.socket(443)
     through.settimeout(10)
     with context.wrap_socket(through, server_hostname="webhook") as connection:
