@@ -234,7 +234,9 @@ class TestBed:
 
     def _has_node(self) -> bool:
         status = self.api().get(f"/api/v1/nodes/{NODE}")["status"]
-        return any(each["type"] == "Ready" and each["status"] == "True" for each in status["conditions"])
+        return any(
+            each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", [])
+        )
 
     def _run(
         self, name: str, *arguments: str | Path, environment: Mapping[str, str] | None = None
