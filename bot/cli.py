@@ -54,16 +54,22 @@ def main() -> None:
 @contextmanager
 def _told() -> Iterator[Console]:
     """A console; what goes wrong on purpose is told in two lines instead of a trace."""
-    console = Console()
-    console.soft_wrap = not console.is_terminal  # a pipe gets whole lines
+    console = _console()
     try:
         yield console
     except RootkeeperError as fault:
-        complaint = Console(stderr=True)
+        complaint = _console(stderr=True)
         complaint.print(fault.message, highlight=False, markup=False)
         if fault.hint:
             complaint.print(f"→ {fault.hint}", highlight=False, markup=False)
         raise typer.Exit(COULD_NOT_TELL) from None
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """A terminal's width is kept; a pipe gets whole lines."""
+    console = Console(stderr=stderr)
+    console.soft_wrap = not console.is_terminal
+    return console
 
 
 def _settings(env_file: Path | None, *, for_slack: bool = False) -> Settings:

@@ -58,11 +58,15 @@ def _show_facts(console: Console, report: Report) -> None:
         "first to break": report.first_break,
         "looked at": f"{report.at:%Y-%m-%d %H:%M:%S} UTC, in {report.took.total_seconds():.1f} s",
     }
-    grid = Table.grid(padding=(0, 2))
-    for name, value in facts.items():
-        if value:
+    said = {name: value for name, value in facts.items() if value}
+    if console.soft_wrap:
+        for name, value in said.items():
+            console.print(f"{name:<14}  {escape(value)}", highlight=False)
+    else:
+        grid = Table.grid(padding=(0, 2))
+        for name, value in said.items():
             grid.add_row(name, escape(value))
-    console.print(grid, highlight=False)
+        console.print(grid, highlight=False)
     console.print()
 
 
@@ -106,7 +110,7 @@ def show_plan(console: Console, plan: Plan) -> None:
     console.print(f"  touches   {touched} in {count(radius.namespaces, 'namespace')}", highlight=False)
     for number, step in enumerate(plan.steps, start=1):
         console.print(f"  {number:>2}. {escape(step.title)} (about {span(step.takes)})", highlight=False)
-        for line in (step.why, step.felt):
+        for line in (step.why, step.felt, f"undone: {step.undo}" if step.undo else ""):
             if line:
                 console.print(f"      {escape(line)}", highlight=False)
     for note in plan.notes:

@@ -58,7 +58,7 @@ def redraft_plan(mesh: MeshPorts, clock: Clock, keys: Keys, *, approved: Plan) -
 def why_stale(approved: Plan, draft: Draft) -> tuple[str, ...]:
     """Why that plan must not be carried out any more; empty only when the same would be planned now."""
     if draft.plan is not None:
-        return differences(approved, draft.plan)
+        return tuple(dict.fromkeys(differences(approved, draft.plan)))
     return tuple(f.summary for f in draft.obstacles) or ("the mesh cannot be planned for any more",)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from bot.core.authority import AuthorityKind
 from bot.core.checks.table import PRESENT, READABLE, RECOGNISED
 from bot.core.findings import Finding, Verdict
 from bot.core.ids import MeshName
@@ -44,7 +45,7 @@ def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys) -> None:
         store.commit(_could_not_run(store, mesh.name, clock.now(), keys, message=bug, hint=hint))
         raise
     now = clock.now()
-    if blind := _why_blind(seen.report):
+    if blind := _why_blind(seen):
         loud = _could_not_run(store, mesh.name, now, keys, message=blind.summary, hint=blind.hint)
         store.commit(loud)
         return
@@ -54,14 +55,15 @@ def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys) -> None:
         return  # another check of this mesh told it in the same moment
 
 
-def _why_blind(report: Report) -> Finding | None:
-    """Why the root's end is not known; None when it is, or when this is a CA that is left alone."""
-    if report.root is not None:
+def _why_blind(seen: look.Look) -> Finding | None:
+    """Why the root's end is not known; None when it is, or when another CA was found, which is left alone."""
+    if seen.report.root is not None:
         return None
-    found = {finding.check_id: finding for finding in report.findings}
+    found = {finding.check_id: finding for finding in seen.report.findings}
+    left_alone = not seen.authority.supported and seen.authority.kind is not AuthorityKind.NONE
     for check_id in BLINDING:
         finding = found.get(check_id)
-        if finding and (finding.verdict is Verdict.UNKNOWN or (finding.red and check_id != RECOGNISED.id)):
+        if finding and (finding.verdict is Verdict.UNKNOWN or (finding.red and not left_alone)):
             return finding
     return None
 

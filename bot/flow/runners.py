@@ -296,9 +296,8 @@ def _webhooks(run: Run) -> Proof:
     proof = _proof_of((*trusted, *served), snapshot, run, holder=Holder.WEBHOOK, noun="webhook")
     if not proof.total and not proof.stragglers:
         return Proof(complete=True, note="every webhook is filled by cert-manager")
-    note = _share(trusted, "webhook", "carry the root")
     shown = _share(served, "webhook server", "show a certificate that it vouches for")
-    return replace(proof, note=f"{note}; {shown}" if served else note)
+    return replace(proof, note=f"{proof.note}; {shown}") if served else proof
 
 
 def _restart_behind_webhooks(run: Run) -> None:

@@ -29,6 +29,7 @@ from bot.sandbox.cluster.faults import Effect, Fault
 from bot.sandbox.cluster.rbac import Ban
 from bot.sandbox.cluster.running import RunningCluster, running_cluster
 from bot.sandbox.cluster.scene import Scene
+from bot.sandbox.cluster.serving import Flaw
 from tests.fakes.cluster import FakeCluster
 
 SYSTEM = "istio-system"
@@ -74,6 +75,9 @@ class Bench(Protocol):
 
     def forbid_ca_secret(self) -> None:
         """Take the permission to read the CA secret away."""
+
+    def expire_served(self, component: str) -> None:
+        """Let a webhook's server show a certificate that has ended."""
 
     def forbid_secrets_in(self, namespace: str) -> None:
         """Take the permission to list secrets away, cluster-wide and in one namespace."""
@@ -138,6 +142,9 @@ class FakeBench:
     def forbid_ca_secret(self) -> None:
         self.cluster.hide(Part.AUTHORITY, f"Secret {SYSTEM}/{CA_SECRET}")
         self.cluster.fail("signing_key", ClusterForbidden("may not"))
+
+    def expire_served(self, component: str) -> None:
+        self.cluster.expire_served(component)
 
     def forbid_secrets_in(self, namespace: str) -> None:
         self.cluster.hide(Part.SECRETS, f"Secrets in namespace {namespace}")
@@ -213,6 +220,9 @@ class StandInBench(KubeBench):
 
     def forbid_ca_secret(self) -> None:
         self.cluster.forbid(Ban(verb="get", resource="secrets", name=CA_SECRET))
+
+    def expire_served(self, component: str) -> None:
+        self.cluster.do(lambda it: it.world.spoil_server(component, Flaw.EXPIRED))
 
     def forbid_secrets_in(self, namespace: str) -> None:
         self.cluster.forbid(Ban(verb="list", resource="secrets", cluster=True))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.certificates import why_not_issued_by
 from bot.core.ids import RotationId
 from bot.core.mesh import EVERYTHING, Part
 from bot.errors import (
@@ -75,6 +76,33 @@ def test_everything_that_holds_a_root_holds_the_one_that_signs(bench: Bench) -> 
     assert all(proxy.roots and proxy.leaves and not proxy.fault for proxy in seen.proxies)
 
 
+def test_what_webhooks_serve_is_seen_pod_by_pod_and_verifies_under_the_root(bench: Bench) -> None:
+    seen = bench.reader.read(frozenset({Part.WEBHOOKS}))
+
+    root = ca_of(bench).root.first
+    assert root is not None
+    assert [served.service for served in seen.served] == [
+        "istio-system/istio-galley",
+        "istio-system/istio-sidecar-injector",
+    ]
+    for served in seen.served:
+        assert served.asked
+        assert not served.fault
+        assert served.pod is not None
+        assert f"{served.workload}" == f"Deployment {served.service}"
+        assert served.leaf is not None
+        assert why_not_issued_by(served.leaf, root, at=seen.taken_at) is None
+
+
+def test_an_expired_certificate_that_a_webhook_serves_is_read_all_the_same(bench: Bench) -> None:
+    bench.expire_served("sidecar-injector")
+
+    seen = bench.reader.read(frozenset({Part.WEBHOOKS}))
+
+    expired = [s.service for s in seen.served if s.leaf and s.leaf.not_after < seen.taken_at]
+    assert expired == ["istio-system/istio-sidecar-injector"]
+
+
 @pytest.mark.parametrize("part", sorted(Part))
 def test_what_is_not_asked_for_is_not_read(bench: Bench, part: Part) -> None:
     seen = bench.reader.read(frozenset({part}))
@@ -82,7 +110,7 @@ def test_what_is_not_asked_for_is_not_read(bench: Bench, part: Part) -> None:
     filled = {
         Part.AUTHORITY: bool(seen.ca_secret or seen.workloads or seen.control_plane_pods),
         Part.SECRETS: bool(seen.secrets or seen.namespaces or seen.trust),
-        Part.WEBHOOKS: bool(seen.webhooks),
+        Part.WEBHOOKS: bool(seen.webhooks or seen.served),
         Part.PROXIES: bool(seen.proxies),
         Part.POLICY: bool(seen.mutual_tls.mesh_policy),
     }

@@ -48,6 +48,9 @@ ACCOUNTS = (
 PLANE = (CITADEL, "pilot", "galley", "sidecar-injector")
 """Value of the label `istio` of the control plane's Deployments."""
 
+SERVERS = ("galley", "sidecar-injector")
+"""Those of them that serve webhooks."""
+
 WEBHOOKS = (
     ("MutatingWebhookConfiguration", "istio-sidecar-injector", "sidecar-injector.istio.io"),
     ("ValidatingWebhookConfiguration", "istio-galley", "pilot.validation.istio.io"),
@@ -95,6 +98,8 @@ class FakeCluster:
         self._born = end - timedelta(days=30)
         self.plane = [Plane(name, self._born, root) for name in PLANE]
         self.members = [self._member(*account, root) for account in accounts]
+        for part in self.plane:
+            part.shown = self._shown_by(part, root)
         self.trust_root = root
         self.webhook_roots = {entry: root for _, _, entry in WEBHOOKS}
 
@@ -105,6 +110,10 @@ class FakeCluster:
     def _leaf(self, identity: str, root: bytes, now: datetime) -> bytes:
         self._serial += 1
         return leaf_pem(root, self._key, identity=identity, not_before=now, serial=self._serial)
+
+    def _shown_by(self, part: Plane, root: bytes) -> bytes:
+        account = f"{part.ref.name}-service-account"
+        return self._leaf(f"ns/{SYSTEM}/sa/{account}", root, part.started_at)
 
     # --- the world moves ----------------------------------------------------------------------
 
@@ -123,6 +132,7 @@ class FakeCluster:
                 part.starts += 1
                 part.started_at = self.clock.now()
                 part.root = self._live_root()
+                part.shown = self._shown_by(part, part.root or self.trust_root)
 
     def _live_root(self) -> bytes:
         return self.secret.data.get(ROOT_KEY, b"") if self.secret else b""
@@ -163,6 +173,16 @@ class FakeCluster:
     def hide(self, part: Part, what: str, *, reason: str = "may not") -> None:
         """From now on this is unread; the CA secret and workload secrets are hidden for real."""
         self.unread.append(Unread(part=part, what=what, reason=reason))
+
+    def expire_served(self, component: str) -> None:
+        """A webhook's server never loaded what Citadel renewed, and shows what ended yesterday."""
+        part = self.of_plane(component)
+        ended = self.clock.now() - timedelta(days=1)
+        part.shown = self._leaf("ns/old", self.trust_root, ended - timedelta(days=90))
+
+    def hush_served(self, component: str) -> None:
+        """A webhook's server does not answer."""
+        self.of_plane(component).shown = b""
 
     def touch_metadata(self) -> None:
         """Somebody annotates the CA secret."""
@@ -205,7 +225,8 @@ class FakeCluster:
             case Part.SECRETS:
                 return self._with_secrets(snapshot)
             case Part.WEBHOOKS:
-                return replace(snapshot, webhooks=self._webhooks())
+                served = tuple(part.served() for part in self.plane if part.component in SERVERS)
+                return replace(snapshot, webhooks=self._webhooks(), served=served)
             case Part.PROXIES:
                 proxies = tuple(member.proxy(started_at=self._born) for member in self.members)
                 return replace(snapshot, proxies=proxies)

@@ -13,6 +13,7 @@ from bot.core.mesh import (
     Pod,
     Proxy,
     SecretState,
+    ServedCertificate,
     Workload,
     WorkloadSecret,
 )
@@ -33,6 +34,8 @@ class Plane:
     """What it read at its start."""
     restarted_at: str = ""
     rolling: bool = False
+    shown: bytes = b""
+    """The certificate that its webhook serves: what its secret held at its start."""
     trouble: str = ""
     starts: int = 0
 
@@ -72,6 +75,16 @@ class Plane:
             ready=True,
             started_at=self.started_at,
             containers=(self._container,),
+        )
+
+    def served(self) -> ServedCertificate:
+        leaf = read_bundle(self.shown).first
+        return ServedCertificate(
+            service=f"{SYSTEM}/{self.ref.name}",
+            pod=self.pod().ref,
+            workload=self.ref,
+            leaf=leaf,
+            fault="" if leaf else "port 443: did not answer within 5 s",
         )
 
 

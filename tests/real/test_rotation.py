@@ -51,10 +51,10 @@ class Stage:
         """Grace approves."""
         self.slack.press(GRACE, "approve", ts=self.story.card)
 
-    def milestone(self, words: str, *, seconds: float) -> Message:
-        """Wait for a reply in the card's thread."""
+    def waiting_for_secrets(self, *, seconds: float) -> Message:
+        """Wait until the card shows the wait for Citadel, which is most of a rotation."""
         return self.story.seen(
-            lambda m: m.thread_ts == self.story.card and words in m.content.text, what=words, seconds=seconds
+            lambda m: m.ts == self.story.card and _waits(m), what="the card in its wait", seconds=seconds
         )
 
     def result(self) -> Message:
@@ -76,6 +76,10 @@ def _has_approve(message: Message) -> bool:
         for block in message.content.all_blocks()
         for element in block.get("elements") or ()
     )
+
+
+def _waits(message: Message) -> bool:
+    return "every workload secret carries the root*: waiting" in json.dumps(message.content.blocks)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +157,7 @@ def test_killed_in_the_middle_of_the_wait_it_finishes_the_same_rotation_in_the_s
     with stage.mesh.probe() as probe:
         stage.propose()
         stage.approve()
-        stage.milestone("step 3 of", seconds=120)
+        stage.waiting_for_secrets(seconds=120)
         stage.bot.end(kill=True)
         stage.bot.start()
         result = stage.result()

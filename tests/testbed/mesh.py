@@ -89,6 +89,12 @@ class CitadelMesh:
             for secret in self._api.list("/api/v1/secrets", fieldSelector=KEY_AND_CERTIFICATE)
         }
 
+    def workload_leaf(self, name: str) -> bytes:
+        """Give the first certificate of `cert-chain.pem` of a workload secret (namespace/name)."""
+        namespace, _, secret = name.partition("/")
+        data = self._api.get(f"/api/v1/namespaces/{namespace}/secrets/{secret}")["data"]
+        return base64.b64decode(data["cert-chain.pem"])
+
     def expected_secrets(self) -> set[str]:
         """Name the workload secrets that must be there: one per ServiceAccount of any namespace."""
         return {

@@ -148,7 +148,7 @@ def _webhooks() -> tuple[Object, Object]:
 def _webhook_configuration(
     kind: str, name: str, *, labels: dict[str, str], webhooks: dict[str, str]
 ) -> Object:
-    """Give webhooks that nothing is ever sent to: nobody serves them here, only their caBundle is read."""
+    """Give webhooks that nothing is ever sent to: they are looked at, from both ends, and never called."""
     nothing = {"matchLabels": {"testbed.rootkeeper/never": "true"}}
     rule = {"apiGroups": ["never.testbed.rootkeeper"], "apiVersions": ["v1"], "resources": ["nothings"]}
     return {

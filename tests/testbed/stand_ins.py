@@ -1,4 +1,4 @@
-"""What runs for a pod: the real Citadel, a real Envoy, or the one thing galley and the injector do here."""
+"""What runs for a pod: the real Citadel, a real Envoy, or the two things galley and the injector do here."""
 
 import base64
 import contextlib
@@ -13,8 +13,10 @@ from tests.testbed import envoys, processes
 from tests.testbed.api import Api, Object, path_of
 from tests.testbed.node import Place
 from tests.testbed.processes import Process
+from tests.testbed.serving import TlsListener
 
 ADMIN_PORT = 15000  # where a sidecar's Envoy has its admin interface, seen from its pod
+WEBHOOK_PORT = 443  # where galley and the injector listen in the charts
 PROXY = "istio-proxy"
 _START = itertools.count(1)
 
@@ -156,23 +158,38 @@ class Envoy:
         variable = {"name": "ENVOY_ADMIN_PORT", "value": str(self._admin)}
         execs = [{"containers": [PROXY], "local": {"envs": [variable]}}]
         forwards = [{"ports": [ADMIN_PORT], "target": {"port": self._admin, "address": "127.0.0.1"}}]
-        return self._door("Exec", {"execs": execs}), self._door("PortForward", {"forwards": forwards})
+        return (
+            _door(self._place, "Exec", {"execs": execs}),
+            _door(self._place, "PortForward", {"forwards": forwards}),
+        )
 
-    def _door(self, kind: str, spec: Object) -> Object:
-        metadata = {"name": self._place.name, "namespace": self._place.namespace}
-        return {"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+def _door(place: Place, kind: str, spec: Object) -> Object:
+    """Give kwok's object that leads into a pod."""
+    metadata = {"name": place.name, "namespace": place.namespace}
+    return {"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
 
 class WebhookOwner:
-    """Galley's and the injector's part: the caBundle of their webhooks is their mounted root certificate."""
+    """Galley's and the injector's part: the mounted root is their webhooks' caBundle, the mounted leaf is served.
+
+    Both are loaded again when they change, as in 1.5.10.
+    """
 
     def __init__(self, tools: Tools, place: Place, configuration: str) -> None:
         self._tools, self._place = tools, place
+        self._listener = TlsListener()
         self._path = f"/apis/admissionregistration.k8s.io/v1/{configuration}"
         self._patched = False
 
     def start(self) -> None:
+        self._tools.api.ensure(self._forward())
+        self._listener.start()
         self.mounts_changed()
+
+    def _forward(self) -> Object:
+        target = {"port": self._listener.port, "address": "127.0.0.1"}
+        return _door(self._place, "PortForward", {"forwards": [{"ports": [WEBHOOK_PORT], "target": target}]})
 
     def alive(self) -> bool:
         return True
@@ -182,6 +199,7 @@ class WebhookOwner:
 
     def mounts_changed(self) -> None:
         (mount,) = self._place.mounts.values()
+        self._listener.load(mount.directory)
         bundle = base64.b64encode(mount.read("root-cert.pem")).decode()
         configuration = self._tools.api.get(self._path)
         for webhook in configuration["webhooks"]:
@@ -190,4 +208,7 @@ class WebhookOwner:
         self._patched = True
 
     def stop(self) -> None:
-        """Nothing runs: the configuration keeps its last bundle, as it does in a mesh."""
+        """End serving; the configuration keeps its last bundle, as it does in a mesh."""
+        self._listener.stop()
+        with contextlib.suppress(OSError):  # the API server may have ended before us
+            self._tools.api.delete(path_of(self._forward()))

@@ -37,7 +37,9 @@ class Mesh:
     writer: KubeWriter
     slept: list[float]
 
-    def reader(self, *, proxy_seconds: float = 10, probe_seconds: float = 60) -> KubeReader:
+    def reader(
+        self, *, proxy_seconds: float = 10, probe_seconds: float = 60, handshake_seconds: float = 5
+    ) -> KubeReader:
         return KubeReader(
             self.client,
             mesh=MeshName("prod"),
@@ -45,6 +47,7 @@ class Mesh:
             clock=SystemTime(),
             proxy_seconds=proxy_seconds,
             probe_seconds=probe_seconds,
+            handshake_seconds=handshake_seconds,
         )
 
     def ca(self) -> CaSecret:

@@ -124,8 +124,17 @@ def test_killed_once_at_any_moment_it_ends_the_same(name: str) -> None:
     assert count > 60
 
 
-@pytest.mark.parametrize("name", ["forwards", "stopped_and_back"])
-def test_killed_again_soon_after_the_first_time_it_ends_the_same(name: str) -> None:
-    _, wrong = differing(name, apart=(0, 3))
+def test_killed_again_soon_after_the_first_time_it_ends_the_same() -> None:
+    _, wrong = differing("forwards", apart=(0, 3))
 
     assert wrong == []
+
+
+def test_the_write_is_rehearsed_first_and_not_sent_again_when_it_happened() -> None:
+    _, moments = lived("forwards")
+    happened = moments.index("after replace_root") + 1
+
+    _, after_a_crash = lived("forwards", killed_at=frozenset({happened}))
+
+    assert [m for m in moments if m.startswith("before re")][:2] == ["before rehearse", "before replace_root"]
+    assert after_a_crash.count("before rehearse") == after_a_crash.count("before replace_root") == 1

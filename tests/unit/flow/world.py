@@ -17,8 +17,9 @@ from bot.core.certificates import ThrowAwayKey
 from bot.core.ids import MeshName, RotationId, UserId
 from bot.core.intent import Intent, Verb
 from bot.core.progress import Done, Outcome, Wait
-from bot.core.record import Caller, Milestone, RequestFailed, Result
+from bot.core.record import Caller, Change, Milestone, RequestFailed, Result
 from bot.core.rotation import Rotation, RotationState
+from bot.errors import LostRace
 from bot.flow.advance import Stage, advance
 from bot.flow.decide import Court, Rules
 from bot.flow.desk import FrontDesk
@@ -197,10 +198,10 @@ class World:
         assert self.state is RotationState.APPROVED, self.said
         return self.rotation_id
 
-    def running(self, step: str) -> Rotation:
+    def running(self, step: str, *, each: Hook | None = None) -> Rotation:
         """Approved and run until that step is about to be worked on."""
         self.approved()
-        self.run(until=step)
+        self.run(until=step, each=each)
         return self.rotation
 
     # --- what the bot does ---
@@ -273,3 +274,22 @@ def unchanged(world: World) -> Iterator[None]:
     assert world.cluster.secret is not None
     after = (dict(world.cluster.secret.data), world.cluster.secret.version, list(world.cluster.effects))
     assert after == before
+
+
+class Overtaken:
+    """A store in which somebody else is faster, as often as a test says."""
+
+    def __init__(self, store: FakeStore, *, by: Callable[[], None], times: int = 1) -> None:
+        self._store = store
+        self._by = by
+        self._times = times
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def commit(self, change: Change) -> Rotation | None:
+        if change.rotation is not None and self._times:
+            self._times -= 1
+            self._by()
+            raise LostRace("the record moved on")
+        return self._store.commit(change)

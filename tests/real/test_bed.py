@@ -4,6 +4,7 @@ import base64
 import contextlib
 import http.client
 import json
+import ssl
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -61,6 +62,20 @@ def test_citadel_keeps_its_root_in_a_config_map_twice_encoded(mesh: CitadelMesh)
 
 def test_webhooks_carry_the_root(mesh: CitadelMesh) -> None:
     assert _webhook_bundles(mesh) == {mesh.root()}
+
+
+def test_webhook_servers_show_their_mounted_certificates_through_a_port_forward(mesh: CitadelMesh) -> None:
+    root = x509.load_pem_x509_certificate(mesh.root())
+
+    for label in ("galley", "sidecarInjectorWebhook"):
+        (pod,) = mesh.pods(label, namespace="istio-system")
+        shown = x509.load_der_x509_certificate(_served(mesh, "istio-system", pod["metadata"]["name"]))
+        account = pod["spec"]["serviceAccountName"]
+
+        shown.verify_directly_issued_by(root)
+        assert shown.public_bytes(serialization.Encoding.PEM) == mesh.workload_leaf(
+            f"istio-system/istio.{account}"
+        )
 
 
 def test_requests_pass_over_mutual_tls(mesh: CitadelMesh) -> None:
@@ -259,6 +274,19 @@ def _certificates_by_exec(mesh: CitadelMesh, namespace: str, pod: str) -> dict[s
     finally:
         answer.sock.shutdown()  # close() does nothing once the server has closed, and the socket stays open
     return parsed
+
+
+def _served(mesh: CitadelMesh, namespace: str, pod: str) -> bytes:
+    """The certificate in DER that a pod's port 443 shows, without judging it."""
+    forward = stream.portforward(
+        _core(mesh).connect_get_namespaced_pod_portforward, pod, namespace, ports="443"
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    through = forward.socket(443)
+    through.settimeout(10)
+    with context.wrap_socket(through, server_hostname="webhook") as connection:
+        return connection.getpeercert(binary_form=True) or b""
 
 
 def _certificates_by_port_forward(mesh: CitadelMesh, namespace: str, pod: str) -> dict[str, Any]:

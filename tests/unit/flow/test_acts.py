@@ -1,0 +1,150 @@
+"""Every act but the approval: reject, cancel, keep waiting, roll back."""
+
+import pytest
+
+from bot.core.approval import Act
+from bot.core.ids import RotationId
+from bot.core.record import Event
+from bot.core.rotation import RotationState
+from bot.flow.decide import decide
+from tests.unit.flow.world import ANNA, BEN, DORA, World, caller, unchanged
+
+
+def refusals(world: World) -> list[tuple[str, str]]:
+    """(who, code) of every refusal on record."""
+    rows = [row for row in world.store.audit if row.event is Event.REFUSED]
+    return [(row.person.name if row.person else "", dict(row.detail)["code"]) for row in rows]
+
+
+def test_a_rejection_keeps_the_reason() -> None:
+    world = World()
+    world.proposed()
+
+    world.press(Act.REJECT, note="not before the release")
+
+    assert world.state is RotationState.REJECTED
+    assert world.spoken[-1].note == "not before the release"
+    assert world.rotation.outcome == "not before the release"
+
+
+def test_the_requester_cancels_and_cannot_reject() -> None:
+    world = World()
+    world.proposed()
+
+    world.press(Act.REJECT, by=ANNA)
+    world.press(Act.CANCEL, by=ANNA)
+
+    assert refusals(world) == [("Anna", "own_request")]
+    assert world.state is RotationState.CANCELLED
+
+
+def test_24_a_cancel_between_approval_and_start_keeps_it_from_starting() -> None:
+    world = World()
+    world.approved()
+
+    world.press(Act.CANCEL, by=ANNA)
+    world.run()
+
+    assert world.state is RotationState.CANCELLED
+    assert world.cluster.effects == []
+
+
+def test_a_stop_of_a_running_rotation_is_told_at_once() -> None:
+    world = World()
+    world.running("await-secrets")
+
+    world.press(Act.CANCEL, by=ANNA)
+
+    assert world.state is RotationState.RUNNING
+    assert world.rotation.stop_requested
+    assert world.told()[-1] == "stop_requested"
+    assert world.said[-1] == "It stops before its next step."
+
+
+@pytest.mark.parametrize("act", [Act.KEEP_WAITING, Act.ROLL_BACK, Act.CANCEL])
+def test_who_is_neither_requester_nor_approver_decides_nothing_about_a_paused_rotation(act: Act) -> None:
+    world = World()
+    world.running("await-secrets")
+    world.press(Act.CANCEL)
+    world.run()
+
+    world.press(act, by=DORA)
+
+    assert world.state is RotationState.PAUSED
+    assert refusals(world)[-1] == ("Dora", "not_an_approver")
+
+
+def test_roll_back_pressed_again_while_rolling_back_is_paused_only_goes_on() -> None:
+    world = World()
+    world.running("await-secrets")
+    world.press(Act.CANCEL)
+    world.run()
+    world.press(Act.ROLL_BACK)
+    world.run(until="await-secrets", each=world.cluster.settle)
+    world.run(each=world.cluster.settle)
+    paused = world.state
+    walked = world.rotation.undo_steps[:2]
+
+    world.press(Act.ROLL_BACK)
+    resumed = world.state, world.rotation.undo_steps[:2]
+    world.run()
+
+    assert paused is RotationState.PAUSED
+    assert resumed == (RotationState.ROLLING_BACK, walked)
+    assert world.said[-1] == "It is rolling back already; waiting on."
+    assert [d.act for d in world.rotation.decisions].count("roll back") == 2
+    assert world.state is RotationState.ROLLED_BACK
+
+
+def test_a_rotation_that_is_rolling_back_cannot_be_stopped() -> None:
+    world = World()
+    world.running("await-secrets")
+    world.press(Act.CANCEL)
+    world.run()
+    world.press(Act.ROLL_BACK)
+
+    world.press(Act.CANCEL)
+
+    assert refusals(world)[-1][1] == "already_rolling_back"
+    assert not world.rotation.stop_requested
+
+
+def test_a_note_is_kept_up_to_500_characters() -> None:
+    world = World()
+    world.proposed()
+
+    world.press(Act.REJECT, note="x" * 5000)
+
+    assert len(world.rotation.decisions[0].note) == 500
+
+
+@pytest.mark.parametrize("value", ["", "0" * 2000, '{"id": 1}', "../../etc", "x\ny"])
+def test_7_a_forged_id_is_answered_for_their_eyes_only(value: str) -> None:
+    world = World()
+    world.proposed()
+    messages = world.store.messages
+
+    world.desk.decide(caller(BEN), Act.APPROVE, RotationId(value), note="")
+
+    assert world.said[-1] == "There is no such rotation."
+    assert world.store.messages == messages
+    assert world.bugs == []
+
+
+def test_a_request_is_no_decision() -> None:
+    world = World()
+    world.proposed()
+
+    with pytest.raises(ValueError, match="a request is proposed"):
+        decide(world.court, world.ports, caller(BEN), Act.REQUEST, rotation_id=world.rotation_id, note="")
+
+    assert world.state is RotationState.PROPOSED
+
+
+def test_no_decision_touches_the_mesh() -> None:
+    world = World()
+    world.proposed()
+
+    with unchanged(world):
+        for act in set(Act) - {Act.REQUEST}:
+            world.press(act)

@@ -1,0 +1,191 @@
+"""From a wish to a proven plan: what stands in the way is named, and nothing is written."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from bot.core.findings import Verdict
+from bot.core.mesh import Part
+from bot.errors import CertificateUnusable, ClusterConflict, ClusterUnreachable, KeyUnusable
+from bot.flow.propose import Draft, draft_plan, redraft_plan, why_stale
+from tests.fakes.certificates import a_key, key_pem
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.mesh import PRIVATE_KEY, ROOT_KEY
+from tests.unit.flow.world import NOW, World, unchanged
+
+TEN_YEARS = timedelta(days=3650)
+
+
+def drafted(world: World) -> Draft:
+    return draft_plan(world.ports, world.clock, world.keys, lifetime=TEN_YEARS)
+
+
+def test_a_quiet_mesh_gives_a_plan_and_stays_untouched() -> None:
+    world = World()
+
+    with unchanged(world):
+        draft = drafted(world)
+
+    assert draft.obstacles == ()
+    assert draft.plan is not None
+    assert draft.plan.new_root.not_after == NOW + TEN_YEARS
+    assert draft.plan.new_root.subject == draft.plan.old_root.subject
+    assert world.cluster.lease is None
+
+
+def test_the_same_mesh_planned_again_with_the_same_root_gives_the_same_digest() -> None:
+    world = World()
+    plan = drafted(world).plan
+    assert plan is not None
+    world.clock.pass_by(timedelta(minutes=40))
+    world.cluster.touch_metadata()
+
+    again = redraft_plan(world.ports, world.clock, world.keys, approved=plan)
+
+    assert again.plan is not None
+    assert again.plan.digest == plan.digest
+    assert why_stale(plan, again) == ()
+
+
+def test_two_wishes_are_two_roots() -> None:
+    world = World()
+
+    first, second = drafted(world).plan, drafted(world).plan
+
+    assert first is not None
+    assert second is not None
+    assert first.digest != second.digest
+
+
+Disturb = Callable[[FakeCluster], None]
+
+
+def _expire(cluster: FakeCluster) -> None:
+    cluster.clock.pass_by(timedelta(days=12))  # type: ignore[attr-defined]
+
+
+def _other_key(cluster: FakeCluster) -> None:
+    cluster.change_data(PRIVATE_KEY, key_pem(a_key(4711)))
+
+
+def _plugged(cluster: FakeCluster) -> None:
+    cluster.foreign = type(cluster.foreign)(plugged_secret=True)
+
+
+def _immutable(cluster: FakeCluster) -> None:
+    assert cluster.secret is not None
+    cluster.secret.immutable = True
+
+
+def _owned(cluster: FakeCluster) -> None:
+    assert cluster.secret is not None
+    cluster.secret.owners = ("ExternalSecret istio-ca",)
+
+
+def _gone(cluster: FakeCluster) -> None:
+    cluster.secret = None
+
+
+def _empty(cluster: FakeCluster) -> None:
+    cluster.change_data(ROOT_KEY, b"")
+
+
+def _skewed(cluster: FakeCluster) -> None:
+    cluster.skew = timedelta(minutes=10)
+
+
+def _rolling(cluster: FakeCluster) -> None:
+    cluster.of_plane("citadel").rolling = True
+
+
+@pytest.mark.parametrize(
+    ("disturb", "check_id"),
+    [
+        (_expire, "ca.not_expired"),
+        (_other_key, "ca.key_matches"),
+        (_plugged, "ca.single_source"),
+        (_immutable, "ca.secret_fit"),
+        (_owned, "ca.owner"),
+        (_gone, "ca.present"),
+        (_empty, "ca.readable"),
+        (_skewed, "env.clock"),
+        (_rolling, "ca.healthy"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_obstacle_is_named_and_the_plan_refused(disturb: Disturb, check_id: str) -> None:
+    world = World()
+    disturb(world.cluster)
+
+    draft = drafted(world)
+
+    assert draft.plan is None
+    assert check_id in {finding.check_id for finding in draft.obstacles}
+    assert all(finding.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN) for finding in draft.obstacles)
+    assert world.cluster.effects == []
+
+
+@pytest.mark.parametrize(
+    "what", ["Secret istio-system/istio-ca-secret", "Deployments in namespace istio-system"]
+)
+def test_2_what_cannot_be_read_is_unknown_and_forbids(what: str) -> None:
+    world = World()
+    world.cluster.hide(Part.AUTHORITY, what, reason="forbidden")
+
+    draft = drafted(world)
+
+    assert draft.plan is None
+    assert Verdict.UNKNOWN in {finding.verdict for finding in draft.obstacles}
+
+
+def test_the_key_is_not_read_when_an_obstacle_stands_already() -> None:
+    world = World()
+    _rolling(world.cluster)
+    world.cluster.fail("signing_key", AssertionError("it was read"))  # type: ignore[arg-type]
+
+    assert drafted(world).plan is None
+
+
+def test_a_key_that_cannot_sign_is_an_obstacle_and_not_an_error() -> None:
+    world = World()
+    world.cluster.fail("signing_key", KeyUnusable("the key is encrypted"))
+
+    draft = drafted(world)
+
+    assert [(f.check_id, f.summary) for f in draft.obstacles] == [("ca.key_matches", "the key is encrypted")]
+
+
+def test_a_root_that_cannot_be_re_issued_is_an_obstacle_and_not_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise CertificateUnusable("it has an unknown critical extension")
+
+    monkeypatch.setattr("bot.flow.propose.extend_root", refuse)
+
+    draft = drafted(World())
+
+    assert [(f.check_id, f.summary) for f in draft.obstacles] == [
+        ("proof.candidate", "it has an unknown critical extension")
+    ]
+
+
+@pytest.mark.parametrize("fault", [ClusterUnreachable("no route"), ClusterConflict("changed meanwhile")])
+def test_a_fault_while_reading_is_the_callers_to_tell(fault: ClusterUnreachable) -> None:
+    world = World()
+    world.cluster.fail("signing_key", fault)
+
+    with pytest.raises(type(fault)):
+        drafted(world)
+
+
+def test_every_difference_makes_a_plan_stale_once() -> None:
+    world = World()
+    plan = drafted(world).plan
+    assert plan is not None
+    world.cluster.plane.remove(world.cluster.of_plane("galley"))
+
+    again = redraft_plan(world.ports, world.clock, world.keys, approved=plan)
+
+    assert why_stale(plan, again) == ("other steps would be needed now",)

@@ -1,0 +1,166 @@
+"""Which parts of the control plane are restarted, when, and when not."""
+
+from datetime import timedelta
+
+from bot.core.mesh import Part
+from bot.core.plan import StepKind
+from bot.core.progress import StepStatus, Wait
+from bot.core.record import Milestone
+from bot.core.rotation import RotationState
+from tests.fakes.mesh import CITADEL
+from tests.unit.flow.world import World
+
+
+def stand_still() -> None:
+    """Nothing in the mesh moves."""
+
+
+def test_late_webhooks_are_helped_along_once_after_patience() -> None:
+    world = World()
+
+    def but_webhooks() -> None:
+        world.cluster.settle()
+        world.cluster.reissue_secrets()
+
+    world.running("await-webhooks", each=but_webhooks)
+    entered = world.clock.now()
+
+    world.run(each=stand_still)
+
+    helped = [effect for effect in world.cluster.effects if "injector" in effect or "galley" in effect]
+    assert sorted(helped) == ["restart istio-galley", "restart istio-sidecar-injector"]
+    current = world.rotation.current
+    assert current is not None
+    assert current[1].nudged_at is not None
+    assert current[1].nudged_at - entered >= timedelta(minutes=5)
+
+
+def test_webhooks_that_come_along_by_themselves_are_left_alone() -> None:
+    world = World()
+    world.approved()
+
+    world.run()
+
+    assert "restart istio-sidecar-injector" not in world.cluster.effects
+
+
+def test_a_component_that_started_after_its_secret_was_re_issued_is_not_restarted() -> None:
+    world = World()
+    world.running("await-webhooks")
+    world.clock.pass_by(timedelta(minutes=3))
+    pilot = world.cluster.of_plane("pilot")
+    pilot.started_at, pilot.root = world.clock.now(), world.live_root
+
+    world.run()
+
+    assert world.state is RotationState.DONE
+    assert "restart istio-pilot" not in world.cluster.effects
+    skipped = [s.step_id for s in world.rotation.steps if s.status is StepStatus.SKIPPED]
+    assert skipped == ["restart-deployment-istio-pilot"]
+
+
+def test_a_component_that_started_before_the_kubelet_could_know_is_restarted() -> None:
+    world = World()
+    world.running("await-webhooks")
+    pilot = world.cluster.of_plane("pilot")
+    pilot.started_at = world.clock.now() + timedelta(seconds=30)
+
+    world.run()
+
+    assert "restart istio-pilot" in world.cluster.effects
+
+
+def test_a_component_that_is_gone_by_then_needs_nothing() -> None:
+    world = World()
+    world.running("await-webhooks")
+    world.cluster.plane.remove(world.cluster.of_plane("galley"))
+
+    world.run()
+
+    assert world.state is RotationState.DONE
+    (told,) = [m for m in world.spoken if "istio-galley" in getattr(m, "step_title", "")]
+    assert told.note == "skipped: it no longer exists"
+
+
+def test_a_restart_by_somebody_else_after_ours_counts_as_ours() -> None:
+    world = World()
+    world.running("reload-ca")
+    world.advance()
+    citadel = world.cluster.of_plane(CITADEL)
+    citadel.restarted_at = "2026-11-23T20:00:00+01:00"
+
+    world.run()
+
+    assert world.state is RotationState.DONE
+
+
+def test_a_restart_by_somebody_else_before_ours_does_not() -> None:
+    world = World()
+    world.running("reload-ca")
+    citadel = world.cluster.of_plane(CITADEL)
+    citadel.started_at = world.clock.now() - timedelta(seconds=2)
+    world.advance()
+    citadel.restarted_at, citadel.rolling = "somebody", False
+
+    world.advance()
+
+    current = world.rotation.current
+    assert current is not None
+    assert current[0].kind is StepKind.RELOAD_CA
+
+
+def test_citadel_that_will_not_become_ready_pauses_with_its_trouble() -> None:
+    world = World()
+    world.running("reload-ca")
+
+    def crash_loop() -> None:
+        world.cluster.of_plane(CITADEL).trouble = "container citadel: CrashLoopBackOff"
+
+    world.run(each=crash_loop)
+
+    assert world.state is RotationState.PAUSED
+    paused = world.spoken[-1]
+    assert isinstance(paused, Milestone)
+    assert [s.reason for s in paused.stragglers] == ["container citadel: CrashLoopBackOff"]
+
+
+def test_a_deployment_that_was_not_listed_is_not_taken_for_gone() -> None:
+    world = World()
+    world.running("restart-deployment-istio-pilot")
+    pilot = world.cluster.of_plane("pilot")
+    world.cluster.plane.remove(pilot)
+    world.cluster.hide(Part.AUTHORITY, "Deployments in namespace istio-system", reason="forbidden")
+
+    outcome = world.advance()
+
+    assert isinstance(outcome, Wait)
+    current = world.rotation.current
+    assert current is not None
+    assert current[0].id == "restart-deployment-istio-pilot"
+    assert current[1].status is StepStatus.ACTING
+    assert "Deployments in namespace istio-system could not be read" in current[1].note
+
+
+def test_a_component_that_vanishes_while_it_restarts_needs_nothing_more() -> None:
+    world = World()
+    world.running("restart-deployment-istio-pilot")
+    world.advance()
+    world.cluster.plane.remove(world.cluster.of_plane("pilot"))
+
+    world.run()
+
+    assert world.state is RotationState.DONE
+
+
+def test_citadel_that_vanishes_while_it_restarts_pauses_at_once() -> None:
+    world = World()
+    world.running("reload-ca")
+    world.advance()
+    world.cluster.plane.remove(world.cluster.of_plane(CITADEL))
+    began = world.clock.now()
+
+    world.run()
+
+    assert world.state is RotationState.PAUSED
+    assert "no longer exists" in world.rotation.outcome
+    assert world.clock.now() - began < timedelta(minutes=1)

@@ -1,0 +1,185 @@
+"""From the approval to the first step, two bots, and a process that starts again."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.core.approval import Act
+from bot.core.progress import Done, StepStatus
+from bot.core.rotation import RotationState
+from bot.errors import (
+    ClusterError,
+    ClusterForbidden,
+    ClusterUnreachable,
+    ObjectAbsent,
+)
+from tests.unit.flow.world import World, unchanged
+
+SOON = timedelta(minutes=1)
+
+
+def halted(world: World) -> None:
+    """It stopped by itself, soon, and did nothing to the mesh meanwhile."""
+    began = world.clock.now()
+    with unchanged(world):
+        world.run(each=lambda: None)
+    assert world.clock.now() - began < SOON
+
+
+# --- two bots ----------------------------------------------------------------------------------------------
+
+
+def test_a_lease_that_another_holds_at_the_start_makes_it_stale_and_names_the_holder() -> None:
+    world = World()
+    world.approved()
+    world.cluster.lease = ("of-another-bot", world.clock.now())  # type: ignore[assignment]
+
+    world.run()
+
+    assert world.state is RotationState.STALE
+    assert "held by rotation of-another-bot" in world.rotation.outcome
+    assert world.cluster.effects == []
+    assert world.cluster.lease is not None
+
+
+def test_a_lease_that_another_took_while_it_was_paused_pauses_it_again() -> None:
+    world = World()
+    world.running("await-secrets")
+    world.press(Act.CANCEL)
+    world.run()
+    world.cluster.lease = ("of-another-bot", world.clock.now())  # type: ignore[assignment]
+
+    world.press(Act.KEEP_WAITING)
+    halted(world)
+
+    assert world.state is RotationState.PAUSED
+    assert "of-another-bot" in world.rotation.outcome
+
+
+def test_a_lease_that_a_killed_rotation_left_behind_does_not_keep_the_next_one_out() -> None:
+    world = World()
+    world.approved()
+    world.cluster.fail("release", ClusterUnreachable("gone"))
+    world.run()
+    assert world.cluster.lease is not None
+
+    world.approved()
+    world.run()
+
+    assert world.state is RotationState.DONE
+    assert world.cluster.lease is None
+
+
+@pytest.mark.parametrize("fault", [ClusterForbidden("no"), ObjectAbsent("gone")])
+def test_a_start_that_is_refused_gives_the_lease_back(fault: ClusterError) -> None:
+    world = World()
+    world.approved()
+    world.cluster.fail("read", fault)
+
+    world.advance()
+
+    assert world.state is RotationState.STALE
+    assert world.cluster.lease is None
+
+
+# --- the start --------------------------------------------------------------------------------------------
+
+
+def test_an_approval_that_was_not_used_in_time_lapses() -> None:
+    world = World()
+    world.approved()
+    world.clock.pass_by(timedelta(minutes=5))
+
+    assert world.advance() == Done()
+
+    assert world.state is RotationState.EXPIRED
+    assert world.told() == ["approved", "expired"]
+    assert world.cluster.effects == []
+
+
+def test_a_mesh_that_cannot_be_reached_at_the_start_is_waited_for_until_the_approval_lapses() -> None:
+    world = World()
+    world.approved()
+    world.cluster.fail("read", ClusterUnreachable("no route"), times=1000)
+
+    world.run()
+
+    assert world.state is RotationState.EXPIRED
+    assert world.cluster.lease is None
+
+
+def test_9_a_mesh_that_changed_between_approval_and_start_makes_it_stale_with_the_reason() -> None:
+    world = World()
+    world.approved()
+    world.cluster.plane.remove(world.cluster.of_plane("galley"))
+
+    world.run()
+
+    assert world.state is RotationState.STALE
+    assert world.rotation.outcome == "other steps would be needed now"
+
+
+def test_63_another_cluster_of_the_same_name_is_not_touched() -> None:
+    world = World()
+    world.approved()
+    world.cluster.uid = type(world.cluster.uid)("00000000-0000-4000-8000-00000000beef")
+
+    world.run()
+
+    assert world.state is RotationState.STALE
+    assert "this is another cluster" in world.rotation.outcome
+    assert world.cluster.effects == []
+
+
+def test_a_mesh_taken_out_of_the_settings_does_not_stand_still_in_silence() -> None:
+    approved, early, late = World(), World(), World()
+    approved.approved()
+    early.running("back-up")
+    late.running("await-secrets")
+
+    for world in (approved, early, late):
+        world.meshes_known = False
+        world.run()
+
+    assert [world.state for world in (approved, early, late)] == [
+        RotationState.STALE,
+        RotationState.FAILED,
+        RotationState.PAUSED,
+    ]
+    assert all(
+        "is not in the settings any more" in world.rotation.outcome for world in (approved, early, late)
+    )
+    late.meshes_known = True
+    late.press(Act.KEEP_WAITING)
+    late.run()
+    assert late.state is RotationState.DONE
+
+
+def test_55_a_restart_between_write_and_reload_goes_on_from_what_is_live() -> None:
+    world = World()
+    world.running("write-root")
+    plan = world.rotation.plan
+    world.cluster.replace_root(
+        plan.new_pem, expected=plan.secret, rotation_id=world.rotation_id, rehearse=False
+    )
+
+    world.run()
+
+    assert world.state is RotationState.DONE
+    assert world.cluster.effects.count("replace_root") == 1
+    assert all(state.status is StepStatus.DONE for state in world.rotation.steps)
+
+
+def test_52_proxies_that_never_load_stop_the_plan_and_it_does_not_advance_by_itself() -> None:
+    world = World()
+    world.cluster.member("cart").stuck = True
+    world.running("await-proxies")
+
+    world.run()
+    told = world.told()
+    for _ in range(5):
+        world.advance()
+
+    assert world.state is RotationState.PAUSED
+    assert world.told() == told
+    assert [s.what for s in world.spoken[-1].stragglers] == ["proxy of shop/cart-0"]

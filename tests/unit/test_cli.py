@@ -1,0 +1,279 @@
+"""The command line: what it says, where, and with which exit code."""
+
+import json
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bot import cli
+from bot.core.findings import Finding, Severity, Verdict
+from bot.core.ids import MeshName
+from bot.core.mesh import Part
+from bot.errors import ClusterUnreachable, NotLeader
+from bot.flow.ports import MeshPorts
+from bot.settings import Settings, variable
+from tests.fakes.cluster import MESH, FakeCluster
+from tests.unit.flow.world import WITH_GALLEY, SetClock
+
+CLOCK = SetClock()
+HINT = "→ "
+
+
+class QuietMesh(FakeCluster):
+    """A mesh in which nothing needs to be done: every certificate is a day old, the root lives on."""
+
+    @property
+    def _born(self) -> datetime:
+        return self.clock.now() - timedelta(days=1)
+
+    @_born.setter
+    def _born(self, _: datetime) -> None:
+        """The fake's own idea is thirty days before the root's end."""
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
+    """The one mesh that the settings name."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+    made = QuietMesh(CLOCK, accounts=WITH_GALLEY, days_left=300)
+    ports = {MESH: MeshPorts(name=MESH, reader=made, writer=made)}
+    monkeypatch.setattr("bot.bootstrap.connect_meshes", lambda *_, **__: ports)
+    monkeypatch.setattr("bot.cli.SystemClock", lambda: CLOCK)
+    monkeypatch.setattr("bot.cli.set_up_logs", lambda **_: None)
+    return made
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, arguments)
+
+
+# --- check and verify --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["check", "verify"])
+def test_a_mesh_in_order_ends_with_0(cluster: FakeCluster, command: str) -> None:
+    result = run(command)
+
+    assert result.exit_code == 0, result.output
+    assert "Mesh prod" in result.stdout
+    assert result.stderr == ""
+    assert cluster.effects == []
+
+
+def test_findings_end_with_1(cluster: FakeCluster) -> None:
+    cluster.member("cart").root = b""
+
+    result = run("verify")
+
+    assert result.exit_code == 1
+    assert "not ok  ws.root" in result.stdout
+
+
+def test_what_could_not_be_read_ends_with_2_and_is_named(cluster: FakeCluster) -> None:
+    cluster.hide(Part.SECRETS, "Secrets in namespace shop", reason="forbidden")
+
+    result = run("check")
+
+    assert result.exit_code == 2
+    assert "could not be read: Secrets in namespace shop: forbidden" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["check", "verify", "plan"])
+def test_a_fault_is_two_lines_on_stderr_and_no_trace(cluster: FakeCluster, command: str) -> None:
+    cluster.fail("read", ClusterUnreachable("no answer from https://prod:6443"))
+
+    result = run(command)
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        "no answer from https://prod:6443",
+        HINT + ClusterUnreachable.hint,
+    ]
+
+
+@pytest.mark.parametrize("command", ["check", "verify"])
+def test_json_is_the_whole_report(cluster: FakeCluster, command: str) -> None:
+    cluster.hide(Part.PROXIES, "proxy of " + "a-very-long-namespace/" * 12)
+
+    result = run(command, "--json")
+
+    report = json.loads(result.stdout)
+    assert (report["kind"], report["mesh"], report["verdict"]) == (command, "prod", "unknown")
+    assert {"findings", "tallies", "stragglers", "unread", "root"} <= set(report)
+    assert result.exit_code == 2
+
+
+def test_a_mesh_that_is_not_there_is_told_with_those_that_are(cluster: FakeCluster) -> None:
+    result = run("check", "prd")
+
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == ["there is no mesh prd; known: prod"]
+    assert cluster.reads == []
+
+
+def test_with_several_meshes_one_must_be_named(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = MeshPorts(name=MESH, reader=cluster, writer=cluster)
+    meshes = {MESH: ports, MeshName("stage"): ports}
+    monkeypatch.setattr("bot.bootstrap.connect_meshes", lambda *_, **__: meshes)
+
+    unnamed, named = run("check"), run("check", "stage")
+
+    assert (unnamed.exit_code, unnamed.stderr.strip()) == (2, "which mesh?; known: prod, stage")
+    assert named.exit_code == 0
+
+
+# --- plan ------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_is_shown_and_nothing_is_written(cluster: FakeCluster) -> None:
+    result = run("plan", "--lifetime", "20y")
+
+    assert result.exit_code == 0, result.output
+    assert "Plan for mesh prod" in result.stdout
+    assert " 1. Back up the CA secret" in result.stdout
+    assert cluster.effects == []
+
+
+def test_a_plan_that_is_refused_names_the_obstacles_and_ends_with_1(cluster: FakeCluster) -> None:
+    cluster.of_plane("citadel").rolling = True
+
+    result = run("plan")
+
+    assert result.exit_code == 1
+    assert "No rotation of mesh prod: its preflight found what forbids it." in result.stdout
+    assert "ca.healthy" in result.stdout
+
+
+def test_a_plan_that_is_refused_because_something_is_unread_ends_with_2(cluster: FakeCluster) -> None:
+    cluster.hide(Part.AUTHORITY, "Secret istio-system/istio-ca-secret")
+
+    assert run("plan").exit_code == 2
+
+
+@pytest.mark.parametrize("lifetime", ["soon", "-1d", "0d", ""])
+def test_a_lifetime_that_is_none_is_told(cluster: FakeCluster, lifetime: str) -> None:
+    result = run("plan", "--lifetime", lifetime) if lifetime else run("plan", "--lifetime")
+
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    assert cluster.reads == []
+
+
+# --- settings, run, doctor, audit ------------------------------------------------------------------------------
+
+
+def test_every_fault_of_the_settings_is_told_at_once(cluster: FakeCluster, tmp_path: Path) -> None:
+    file = tmp_path / "bot.env"
+    file.write_text("ROOTKEEPER_POLL_INTERVAL=never\nROOTKEEPER_CHANEL=C0\nROOTKEEPER_LOG_LEVEL=loud\n")
+
+    result = run("run", "--env-file", str(file))
+
+    assert result.exit_code == 2
+    told = [
+        name for name in ("POLL_INTERVAL", "CHANEL", "LOG_LEVEL", "SLACK_BOT_TOKEN") if name in result.stderr
+    ]
+    assert told == ["POLL_INTERVAL", "CHANEL", "LOG_LEVEL", "SLACK_BOT_TOKEN"]
+    assert "Traceback" not in result.output
+    assert cluster.reads == []
+
+
+def test_a_settings_file_that_is_not_there_is_told(cluster: FakeCluster) -> None:
+    result = run("check", "--env-file", "nowhere.env")
+
+    assert result.exit_code == 2
+    assert "nowhere.env: there is no such file" in result.stderr
+    assert cluster.reads == []
+
+
+def test_a_bot_that_lost_its_lease_ends_with_2_and_the_reason(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Fenced:
+        def __init__(self, _settings: Settings) -> None:
+            """Nothing to build."""
+
+        def stop(self) -> None:
+            """Nothing to stop."""
+
+        def run(self) -> None:
+            raise NotLeader("another process took the lease; this one stops", hint="Run one bot.")
+
+    monkeypatch.setattr("bot.cli.BotProcess", Fenced)
+    monkeypatch.setattr("bot.cli.signal.signal", lambda *_: None)
+    file = tmp_path / "bot.env"
+    file.write_text(
+        "ROOTKEEPER_SLACK_BOT_TOKEN=xoxb-1-2-secretsecret\nROOTKEEPER_SLACK_APP_TOKEN=xapp-1-A-secretsecret\n"
+        "ROOTKEEPER_CHANNEL=C0123ABCD\nROOTKEEPER_APPROVERS=U0BEN\n"
+    )
+
+    result = run("run", "--env-file", str(file))
+
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        "another process took the lease; this one stops",
+        "→ Run one bot.",
+    ]
+    assert cluster.reads == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"), [(Verdict.OK, 0), (Verdict.NOT_OK, 1), (Verdict.UNKNOWN, 2)], ids=str
+)
+def test_doctor_ends_as_its_findings_say(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, code: int
+) -> None:
+    finding = Finding(
+        check_id="doctor.x", verdict=verdict, severity=Severity.WARNING, summary="so it is", hint="do this"
+    )
+    monkeypatch.setattr("bot.cli.examine_all", lambda _settings: (finding,))
+
+    result = run("doctor")
+
+    assert result.exit_code == code
+    assert "doctor.x  so it is" in result.stdout
+    assert cluster.effects == []
+
+
+def test_an_audit_record_that_was_never_written_is_intact(cluster: FakeCluster, tmp_path: Path) -> None:
+    result = run("audit")
+
+    assert result.exit_code == 0, result.output
+    assert "intact: 0 rows" in result.stdout
+    assert cluster.reads == []
+    assert (tmp_path / "var").exists()
+
+
+def test_a_database_that_cannot_be_opened_is_told(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("ROOTKEEPER_DATABASE_URL", f"sqlite:///{tmp_path}/file/record.db")
+
+    result = run("audit")
+
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 2
+    assert "Traceback" not in result.output
+    assert cluster.reads == []
+
+
+# --- version ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", ["version", "--version"])
+def test_both_ways_to_ask_for_the_version_work(asked: str) -> None:
+    result = run(asked)
+
+    assert (result.exit_code, result.stdout.strip()) == (0, version("rootkeeper"))
+
+
+def test_without_a_command_it_says_which_there_are() -> None:
+    result = run()
+
+    assert all(name in result.output for name in ("check", "verify", "plan", "run", "sandbox", "doctor"))

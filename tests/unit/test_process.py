@@ -1,0 +1,447 @@
+"""The life of a running bot: lease, pick-up, Slack that is down, and the order in which it ends."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bot.bootstrap import Voice
+from bot.core.ids import MeshName, RotationId
+from bot.core.mesh import MeshSnapshot, Part
+from bot.core.record import Change
+from bot.core.rotation import RotationState
+from bot.errors import NotLeader, SettingsFault, SlackError, StoreError
+from bot.flow.ports import MeshPorts
+from bot.process import LEASE_LASTS, BotProcess, Parts
+from bot.settings import Settings, load_settings, variable
+from tests.fakes.cluster import MESH, FakeCluster
+from tests.unit.flow.world import WITH_GALLEY, SetClock, World
+
+PATIENCE = 10.0
+"""Seconds until something that must happen counts as not happening."""
+ANOTHER = "another-host"
+
+
+class LiveCluster(FakeCluster):
+    """A mesh in which everything has come along whenever somebody looks."""
+
+    def read(self, parts: frozenset[Part]) -> MeshSnapshot:
+        self.converge()
+        return super().read(parts)
+
+
+class FakeVoice:
+    """The socket and the poster; keeps what was asked of them."""
+
+    def __init__(self, did: list[str], *, fails_with: list[SlackError] | None = None) -> None:
+        self.did = did
+        self.fails_with = fails_with or []
+        self.trouble = ""
+
+    def connect(self) -> None:
+        self.did.append("connect")
+        if self.fails_with:
+            raise self.fails_with.pop(0)
+
+    def close(self) -> None:
+        self.did.append("close socket")
+
+    def pong_age(self) -> timedelta | None:
+        return timedelta(0)
+
+    def is_ready(self) -> bool:
+        return True
+
+    def start(self) -> None:
+        self.did.append("start poster")
+
+    def stop(self) -> None:
+        self.did.append("stop poster")
+
+    def wake(self) -> None:
+        """Nothing to tell anybody."""
+
+
+class House:
+    """One database and everything that a bot of it needs."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.clock = SetClock()
+        self.cluster = LiveCluster(self.clock, accounts=WITH_GALLEY)
+        self.did: list[str] = []
+        self.slack_fails_with: list[SlackError] = []
+        self.connect_fails_with: list[SlackError] = []
+        self.processes: list[BotProcess] = []
+
+    def settings(self, *, health: str = "127.0.0.1:0") -> Settings:
+        file = self.place / "bot.env"
+        file.write_text(
+            f"""
+            ROOTKEEPER_SLACK_BOT_TOKEN=xoxb-1-2-secretsecret
+            ROOTKEEPER_SLACK_APP_TOKEN=xapp-1-A-secretsecret
+            ROOTKEEPER_CHANNEL=C0123ABCD
+            ROOTKEEPER_APPROVERS=U0BEN
+            ROOTKEEPER_MESHES={MESH}=/istio-system
+            ROOTKEEPER_DATABASE_URL=sqlite:///{self.place}/record.db
+            ROOTKEEPER_HEALTH_ADDRESS={health}
+            ROOTKEEPER_POLL_INTERVAL=0.1s
+            """
+        )
+        return load_settings(file, for_slack=True)
+
+    def process(self) -> BotProcess:
+        made = BotProcess(
+            self.settings(),
+            Parts(clock=self.clock, meshes=lambda *_, **__: self.meshes(), voice=self._voice),
+        )
+        self.processes.append(made)
+        return made
+
+    def meshes(self) -> dict[MeshName, MeshPorts]:
+        return {MESH: MeshPorts(name=MESH, reader=self.cluster, writer=self.cluster)}
+
+    def _voice(self, *_: object, **__: object) -> Voice:
+        if self.slack_fails_with:
+            raise self.slack_fails_with.pop(0)
+        voice = FakeVoice(self.did, fails_with=self.connect_fails_with)
+        return Voice(edge=cast("Any", voice), poster=cast("Any", voice))
+
+    def left_behind(self, step: str) -> RotationId:
+        """A rotation at that step in the record, as a killed process leaves one."""
+        world = World(self.cluster, clock=self.clock)
+        rotation = replace(world.running(step), version=0)
+        process = self.process()
+        epoch = process.record.lease.acquire("killed", now=self.clock.now(), duration=LEASE_LASTS)
+        assert epoch is not None
+        process._epoch = epoch
+        process.record.store.commit(Change(rotation=rotation))
+        process.record.lease.release("killed", epoch=epoch)
+        process._close()
+        return rotation.id
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+    return House(tmp_path)
+
+
+class Running:
+    """A process on a thread of its own, and how it ended."""
+
+    def __init__(self, process: BotProcess) -> None:
+        self.process = process
+        self.ended: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.process.run()
+        except BaseException as error:  # noqa: BLE001 - it is looked at by the test
+            self.ended = error
+
+    def end(self) -> BaseException | None:
+        self.thread.join(PATIENCE)
+        assert not self.thread.is_alive()
+        return self.ended
+
+
+@contextmanager
+def running(process: BotProcess) -> Iterator[Running]:
+    run = Running(process)
+    try:
+        yield run
+    finally:
+        process.stop()
+        run.thread.join(PATIENCE)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it; fail when it does not come."""
+    never = threading.Event()
+    for _ in range(int(PATIENCE / 0.01)):
+        if condition():
+            return
+        never.wait(0.01)
+    raise AssertionError("it did not happen")
+
+
+def ready(house: House) -> bool:
+    return "start poster" in house.did
+
+
+def invalid_token() -> SlackError:
+    return SlackError("Slack did not take the bot token: invalid_auth", hint="Copy it anew.")
+
+
+def slack_is_down(times: int) -> list[SlackError]:
+    return [SlackError("no answer", retry_after=timedelta(milliseconds=20)) for _ in range(times)]
+
+
+# --- the lease -------------------------------------------------------------------------------------------
+
+
+def test_it_waits_for_a_lease_that_another_holds_and_does_nothing_meanwhile(house: House) -> None:
+    rotation_id = house.left_behind("await-secrets")
+    process = house.process()
+    lease = process.record.lease
+    epoch = lease.acquire(ANOTHER, now=house.clock.now(), duration=LEASE_LASTS)
+    assert epoch is not None
+
+    with running(process):
+        until(lambda: process._lease_fault() != "")
+        waited = process.record.store.rotation(rotation_id).state
+        lease.release(ANOTHER, epoch=epoch)
+        until(lambda: process.record.store.rotation(rotation_id).state is RotationState.DONE)
+
+    assert waited is RotationState.RUNNING
+
+
+def test_it_stops_waiting_for_the_lease_when_told_to(house: House) -> None:
+    process = house.process()
+    process.record.lease.acquire(ANOTHER, now=house.clock.now(), duration=LEASE_LASTS)
+
+    with running(process) as run:
+        process.stop()
+        assert run.end() is None
+
+    assert house.did == []
+
+
+def test_a_lease_that_another_took_ends_it_and_says_why(house: House) -> None:
+    process = house.process()
+    with running(process) as run:
+        until(lambda: ready(house))
+        late = house.clock.now() + LEASE_LASTS * 2
+        taken = process.record.lease.acquire(ANOTHER, now=late, duration=LEASE_LASTS)
+        process._renew_lease()
+
+        ended = run.end()
+
+    assert isinstance(ended, NotLeader)
+    assert ended.message == "another process took the lease; this one stops"
+    assert process._lease_fault() != ""
+    after = house.process()
+    assert after.record.lease.renew(ANOTHER, epoch=taken or 0, now=late, duration=LEASE_LASTS)
+    after._close()
+
+
+def test_a_lease_that_cannot_be_renewed_stops_every_effect_until_it_can(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = house.process()
+    with running(process):
+        until(lambda: ready(house))
+
+        def locked(*_: object, **__: object) -> bool:
+            raise StoreError("database is locked")
+
+        monkeypatch.setattr(process.record.lease, "renew", locked)
+        house.clock.pass_by(LEASE_LASTS)
+        with pytest.raises(NotLeader, match="the database takes no writes"):
+            process._fence()
+
+        monkeypatch.undo()
+        process._renew_lease()
+        process._fence()
+
+
+def test_a_rotation_is_left_alone_while_the_lease_is_in_doubt(house: House) -> None:
+    rotation_id = house.left_behind("write-root")
+    process = house.process()
+    process._epoch, process._renewed_at = 1, house.clock.now() - LEASE_LASTS
+    effects = list(house.cluster.effects)
+
+    process.scheduler.advance_soon(rotation_id)
+    process.scheduler.stop(timedelta(seconds=5))
+
+    assert house.cluster.effects == effects
+    process._close()
+
+
+# --- work ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["back-up", "reload-ca", "await-proxies", "verify"])
+def test_what_a_killed_process_left_behind_goes_on_at_once(house: House, step: str) -> None:
+    rotation_id = house.left_behind(step)
+    process = house.process()
+
+    with running(process):
+        until(lambda: process.record.store.rotation(rotation_id).final)
+
+        assert process.record.store.rotation(rotation_id).state is RotationState.DONE
+
+
+def test_with_slack_down_a_rotation_under_way_goes_on(house: House) -> None:
+    rotation_id = house.left_behind("await-secrets")
+    house.slack_fails_with = slack_is_down(10_000)
+    process = house.process()
+
+    with running(process):
+        until(lambda: process.record.store.rotation(rotation_id).state is RotationState.DONE)
+
+    assert not ready(house)
+
+
+def test_slack_that_comes_back_is_listened_to(house: House) -> None:
+    house.slack_fails_with = slack_is_down(3)
+
+    with running(house.process()):
+        until(lambda: ready(house))
+
+    assert house.did[:2] == ["connect", "start poster"]
+
+
+def test_a_socket_that_does_not_open_is_closed_before_the_next_try(house: House) -> None:
+    house.connect_fails_with = slack_is_down(2)
+
+    with running(house.process()):
+        until(lambda: ready(house))
+
+    assert house.did[:6] == ["connect", "close socket", "connect", "close socket", "connect", "start poster"]
+
+
+def test_an_invalid_token_ends_it_with_the_reason_and_gives_the_lease_back(house: House) -> None:
+    house.slack_fails_with = [invalid_token()]
+    process = house.process()
+
+    with running(process) as run:
+        ended = run.end()
+
+    assert isinstance(ended, SlackError)
+    assert ended.hint == "Copy it anew."
+    after = house.process()
+    assert after.record.lease.acquire(ANOTHER, now=house.clock.now(), duration=LEASE_LASTS)
+    after._close()
+
+
+def test_an_invalid_token_does_not_end_a_rotation_under_way(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.process.SLACK_RETRY", timedelta(milliseconds=20))
+    rotation_id = house.left_behind("await-secrets")
+    house.slack_fails_with = [invalid_token() for _ in range(10_000)]
+    process = house.process()
+
+    with running(process) as run:
+        ended = run.end()
+
+    assert isinstance(ended, SlackError)
+    after = house.process()
+    assert after.record.store.rotation(rotation_id).state is RotationState.DONE
+    after._close()
+
+
+def test_a_check_that_was_slept_over_is_made_up_at_the_start(house: House) -> None:
+    process = house.process()
+
+    with running(process):
+        until(lambda: process.record.store.last_check(MESH) is not None)
+
+
+def test_a_check_that_fails_does_not_end_the_bot(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_parts: object) -> MeshSnapshot:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(house.cluster, "read", broken)
+    process = house.process()
+
+    with running(process) as run:
+        until(lambda: process.record.store.last_check(MESH) is not None)
+        until(lambda: ready(house))
+        process.stop()
+        assert run.end() is None
+
+
+# --- the end -----------------------------------------------------------------------------------------------
+
+
+def test_it_stops_hearing_first_and_gives_the_lease_back_last(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = house.process()
+    _noted(monkeypatch, process.health, "stop", "stop health", house.did)
+    _noted(monkeypatch, process.scheduler, "stop", "stop scheduler", house.did)
+    _noted(monkeypatch, process.record.lease, "release", "give lease back", house.did)
+
+    with running(process) as run:
+        until(lambda: ready(house))
+        house.did.clear()
+        process.stop()
+        run.end()
+
+    assert house.did == ["stop health", "close socket", "stop scheduler", "stop poster", "give lease back"]
+
+
+def _noted(monkeypatch: pytest.MonkeyPatch, thing: object, method: str, what: str, did: list[str]) -> None:
+    real = getattr(thing, method)
+
+    def noted(*given: object, **named: object) -> object:
+        did.append(what)
+        return real(*given, **named)
+
+    monkeypatch.setattr(thing, method, noted)
+
+
+def test_a_step_that_does_not_end_in_time_keeps_the_lease(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = house.process()
+    monkeypatch.setattr("bot.process.STOPPING", timedelta(milliseconds=50))
+    released = threading.Event()
+
+    def slow_step() -> None:
+        released.wait(PATIENCE)
+
+    with running(process) as run:
+        until(lambda: ready(house))
+        process.scheduler.soon(slow_step)
+        process.stop()
+        run.end()
+        released.set()
+
+    after = house.process()
+    assert after.record.lease.acquire(ANOTHER, now=house.clock.now(), duration=LEASE_LASTS) is None
+    after._close()
+
+
+def test_the_next_process_of_this_host_need_not_wait(house: House) -> None:
+    first = house.process()
+    with running(first):
+        until(lambda: ready(house))
+        second = house.process()
+
+        assert second._take_lease()
+
+    second._close()
+
+
+def test_an_idle_bot_ends_within_a_second(house: House) -> None:
+    process = house.process()
+    with running(process) as run:
+        until(lambda: ready(house) and process.record.store.last_check(MESH) is not None)
+        process.stop()
+        run.thread.join(1.0)
+
+        assert not run.thread.is_alive()
+
+
+def test_a_health_address_that_is_taken_is_a_fault_of_the_settings(house: House) -> None:
+    first = house.process()
+    taken = house.settings(health=f"127.0.0.1:{first.health.port}")
+
+    with pytest.raises(SettingsFault, match=r"nothing can listen at 127\.0\.0\.1:") as raised:
+        BotProcess(taken, Parts(clock=house.clock, meshes=lambda *_, **__: house.meshes()))
+
+    assert "ROOTKEEPER_HEALTH_ADDRESS" in raised.value.hint
+    first._close()

@@ -1,0 +1,95 @@
+"""What the terminal shows, pinned by golden files. ROOTKEEPER_UPDATE_GOLDEN=1 writes them anew."""
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bot import terminal
+from bot.core.findings import Finding, Severity, Verdict
+from tests.unit.edges.slack_samples import a_fine_report, a_plan, a_report
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "terminal"
+
+
+def shown(show: Callable[[Console], None], *, piped: bool = False) -> str:
+    """As 100 columns of a terminal without colour show it, or as a pipe gets it."""
+    screen = io.StringIO()
+    console = Console(file=screen, width=100, color_system=None, force_terminal=not piped)
+    console.soft_wrap = piped
+    show(console)
+    return "\n".join(line.rstrip() for line in screen.getvalue().splitlines()) + "\n"
+
+
+def hold(name: str, text: str) -> None:
+    """Compare with the golden file, or write it."""
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("ROOTKEEPER_UPDATE_GOLDEN"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text
+
+
+REPORTS = {"check": a_report(), "verify": a_report("verify"), "verify-fine": a_fine_report()}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_is_as_pinned(name: str) -> None:
+    hold(name, shown(lambda console: terminal.show_report(console, REPORTS[name])))
+
+
+def test_a_plan_is_as_pinned() -> None:
+    hold("plan", shown(lambda console: terminal.show_plan(console, a_plan())))
+
+
+def test_a_pipe_gets_whole_lines() -> None:
+    long = replace(a_report(), first_break="the root in " + "very-long-name-" * 20 + " ends")
+
+    lines = shown(lambda console: terminal.show_report(console, long), piped=True).splitlines()
+
+    assert any("very-long-name-" * 20 in line for line in lines)
+
+
+def test_square_brackets_of_the_mesh_are_text_and_no_markup() -> None:
+    odd = replace(a_report(), headline="[red]odd[/] name", unread=("Secrets in [bold]shop[/]: no",))
+
+    text = shown(lambda console: terminal.show_report(console, odd))
+
+    assert "[red]odd[/] name" in text
+    assert "Secrets in [bold]shop[/]: no" in text
+
+
+def test_more_offenders_than_a_screen_holds_are_counted() -> None:
+    many = tuple(f"Secret shop/istio.job-{number}" for number in range(1_025))
+    finding = replace(a_finding(Verdict.NOT_OK), offenders=many)
+
+    text = shown(lambda console: terminal.show_findings(console, (finding,)))
+
+    assert text.count("istio.job-") == terminal.OFFENDERS_SHOWN
+    assert "and 1,005 more" in text
+
+
+def a_finding(verdict: Verdict, severity: Severity = Severity.WARNING) -> Finding:
+    return Finding(check_id="ws.root", verdict=verdict, severity=severity, summary="so it is", hint="do this")
+
+
+@pytest.mark.parametrize(
+    ("findings", "code"),
+    [
+        ((), 0),
+        ((a_finding(Verdict.OK), a_finding(Verdict.SKIPPED)), 0),
+        ((a_finding(Verdict.NOT_OK, Severity.INFO),), 0),
+        ((a_finding(Verdict.OK), a_finding(Verdict.UNKNOWN)), 2),
+        ((a_finding(Verdict.UNKNOWN), a_finding(Verdict.NOT_OK)), 1),
+    ],
+)
+def test_the_exit_code_says_findings_before_not_knowing(findings: tuple[Finding, ...], code: int) -> None:
+    assert terminal.exit_code(findings) == code
+
+
+def test_every_verdict_has_a_word_and_a_code() -> None:
+    assert set(terminal.EXIT) == set(terminal.WORDS) == set(Verdict)
