@@ -58,10 +58,7 @@ def betraying_failures(room: Room) -> None:
     room.result(ts)
     room.cluster.do(lambda c: c.faults.clear())
     room.inject(effect=Effect.STATUS, verb="list", code=500, message=denial, times=1000)
-    room.type(ADA, f"/istio-root verify {MESH}")
-    room.seen(
-        lambda m: "Verify of prod" in m.content.text or "could not be done" in m.content.text, "an answer"
-    )
+    room.asked(f"/istio-root verify {MESH}")
     room.cluster.do(lambda c: c.faults.clear())
     room.type(ADA, f"/istio-root transition {MESH} lifetime=10y {data['ca-key.pem']}")
     room.whispered(ADA, "looks like a private key")
