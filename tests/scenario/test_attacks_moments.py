@@ -213,6 +213,7 @@ def test_an_approval_that_could_not_start_in_time_lapses(room: Room) -> None:
     room.start()
 
     room.titled(ts, "expired")
+    room.settled()
     assert "not started in time" in room.thread(ts)[-1]
     assert nothing_started(room)
 

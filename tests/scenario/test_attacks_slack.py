@@ -25,7 +25,9 @@ def test_a_flood_of_commands_and_clicks_starves_nobody() -> None:
         room.whispered(GRACE, "Approved; the rotation starts now", seconds=60)
         assert room.states() == ["approved"]
         refusals = [one["code"] for one in room.refusals() if one["user"] == GUS]
-        assert set(refusals) == {"guest"}
+        # under the flood Slack may refuse to say who somebody is, and then the answer is no as well
+        assert "guest" in refusals
+        assert set(refusals) <= {"guest", "lookup_failed"}
         assert "Traceback" not in room.bot.said
 
 
