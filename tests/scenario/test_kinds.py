@@ -35,7 +35,9 @@ ODD_MESH = Scene(
 
 def asked(room: Room, verb: str) -> str:
     """Ask for a report and read it."""
-    return room.asked(f"/istio-root {verb} {MESH}" + (" lifetime=10y because" if verb == "transition" else ""))
+    return room.asked(
+        f"/istio-root {verb} {MESH}" + (" lifetime=10y because" if verb == "transition" else "")
+    )
 
 
 def scene(**knobs: Any) -> Scene:

@@ -18,7 +18,9 @@ def wait_for_checks(room: Room, count: int, *events: Event) -> None:
 
 def forget_checks(room: Room) -> None:
     """While the bot is down: as if the last check lay days back."""
-    room.execute("UPDATE checks SET at = '2020-01-01 00:00:00.000000', body = replace(body, '2026-', '2020-')")
+    room.execute(
+        "UPDATE checks SET at = '2020-01-01 00:00:00.000000', body = replace(body, '2026-', '2020-')"
+    )
 
 
 def test_a_missed_check_is_made_up_at_start_and_warns_of_twelve_days_once_for_ever() -> None:
