@@ -51,8 +51,8 @@ def sandbox() -> Iterator[Room]:
 def room(sandbox: Room) -> Iterator[Room]:
     """The module's sandbox; afterwards everything is allowed again."""
     yield sandbox
-    sandbox.cluster.do(lambda cluster: cluster.faults.clear())
-    sandbox.cluster.do(lambda cluster: cluster.bot.bans.clear())
+    sandbox.cluster.do(lambda c: c.faults.clear())
+    sandbox.cluster.do(lambda c: c.bot.bans.clear())
     sandbox.slack.change(lambda w: w.change_group(APPROVERS, users=("U0ADA00001", GRACE)))
     everybody = ("U0ADA00001", GRACE, "U0GUS00001", "U0STEN0001", BOT)
     sandbox.slack.change(lambda w: w.change_channel(MESH_OPS, members=everybody))
