@@ -7,7 +7,7 @@ looked at again with the new record, because the other decision may have settled
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.core.approval import Act, Circumstances, PersonFacts, Refusal, authorise
+from bot.core.approval import Act, Approvers, Circumstances, PersonFacts, Refusal, authorise
 from bot.core.ids import PlanDigest, RotationId, TeamId
 from bot.core.record import AuditEvent, Caller, Change, Event, Result
 from bot.core.rotation import Decision, Person, Rotation, RotationState
@@ -16,6 +16,10 @@ from bot.flow.custody import out_of_hand
 from bot.flow.ports import Clock, Directory, Keys, MeshPorts, Store
 from bot.flow.propose import redraft_plan, why_stale
 from bot.flow.tell import milestone, telling
+
+NOBODY = Approvers(users=frozenset(), configured=())
+SETTLED_BY_APPROVERS = frozenset({"not_an_approver", "nobody_to_approve"})
+"""Refusals that the list of approvers may lift; all others stand whoever is on it."""
 
 TRIES = 3
 """How often a lost race is looked at again."""
@@ -76,14 +80,19 @@ def _looked_up(
     court: Court, caller: Caller, act: Act, rotation: Rotation | None
 ) -> tuple[PersonFacts, Refusal | None]:
     person = court.directory.person(caller.team, caller.user)
-    approvers = court.directory.approvers()
     circumstances = Circumstances(
         channel=caller.channel,
         decision_channel=court.rules.decision_channel,
-        channel_fault=court.directory.channel_fault(caller.channel),
+        channel_fault=None,
         home_team=court.rules.home_team,
         now=court.clock.now(),
     )
+    # Slack rations the other lookups (20 a minute): nobody who may not anyway can use them up for those who may.
+    refusal = authorise(act, person, approvers=NOBODY, rotation=rotation, circumstances=circumstances)
+    if refusal and refusal.code not in SETTLED_BY_APPROVERS:
+        return person, refusal
+    approvers = court.directory.approvers()
+    circumstances = replace(circumstances, channel_fault=court.directory.channel_fault(caller.channel))
     refusal = authorise(act, person, approvers=approvers, rotation=rotation, circumstances=circumstances)
     if refusal is None and act is Act.APPROVE and rotation is not None:
         refusal = _requester_gone(court, rotation)

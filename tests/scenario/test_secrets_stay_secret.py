@@ -49,15 +49,17 @@ def betraying_failures(room: Room) -> None:
     """A webhook that repeats what it was sent, a server that answers with the object, a key typed by hand."""
     data = room.ca_secret()["data"]
     pem = base64.b64decode(data["ca-key.pem"]).decode()
+    lines, encoded = "".join(pem.splitlines()[12:15]), data["ca-key.pem"][1000:1180]
     ts = room.propose()
-    denial = f"object not allowed: {json.dumps(data)} and once more {pem}"
+    denial = f"{lines} is not allowed in {json.dumps(data)}, nor is {pem}"
     room.inject(
         effect=Effect.DENY, verb="patch", resource="secrets", name="istio-ca-secret", message=denial, times=99
     )
     room.approve(ts)
     room.result(ts)
     room.cluster.do(lambda c: c.faults.clear())
-    room.inject(effect=Effect.STATUS, verb="list", code=500, message=denial, times=1000)
+    broken = f"cannot decode {encoded} of {pem}"
+    room.inject(effect=Effect.STATUS, verb="list", code=500, message=broken, times=1000)
     room.asked(f"/istio-root verify {MESH}")
     room.cluster.do(lambda c: c.faults.clear())
     room.type(ADA, f"/istio-root transition {MESH} lifetime=10y {data['ca-key.pem']}")
