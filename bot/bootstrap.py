@@ -143,9 +143,14 @@ def build_scheduler(stage: Stage) -> BotScheduler:
     return BotScheduler(lambda rotation_id: advance(stage, rotation_id), report_bug=log_bug)
 
 
-def slack_client(slack: SlackSettings) -> WebClient:
-    """The client that listens and looks up."""
-    return web_client(slack.bot_token.get_secret_value(), base_url=slack.api_url)
+def slack_client(slack: SlackSettings, *, metrics: Metrics) -> WebClient:
+    """The client that listens and looks up, its calls counted."""
+    return _counted(web_client(slack.bot_token.get_secret_value(), base_url=slack.api_url), metrics)
+
+
+def _counted(client: WebClient, metrics: Metrics) -> WebClient:
+    client.api_call = metrics.counted(client.api_call)  # type: ignore[method-assign]
+    return client
 
 
 def build_desk(
@@ -190,6 +195,7 @@ def build_voice(
     desk: FrontDesk,
     record: Record,
     scheduler: Scheduler,
+    metrics: Metrics,
 ) -> Voice:
     """The socket and the poster."""
     clock = SystemClock()
@@ -206,7 +212,7 @@ def build_voice(
     poster = Poster(
         record.outbox,
         record.store,
-        client=posting_client(slack.bot_token.get_secret_value(), base_url=slack.api_url),
+        client=_counted(posting_client(slack.bot_token.get_secret_value(), base_url=slack.api_url), metrics),
         channel=slack.channel,
         clock=clock,
         approvers=slack.approvers,

@@ -29,7 +29,7 @@ def _slack(settings: Settings) -> tuple[Finding, ...]:
     return (
         _fine("doctor.settings", "every setting that `run` needs is there"),
         *slack_edge.examine(
-            bootstrap.slack_client(slack),
+            bootstrap.slack_client(slack, metrics=Metrics()),
             slack.app_token.get_secret_value(),
             channel=slack.channel,
             approvers=slack.approvers,

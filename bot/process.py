@@ -40,14 +40,20 @@ _log = structlog.get_logger(__name__)
 
 
 def build_voice(
-    settings: Settings, slack: SlackSettings, *, record: Record, meshes: Meshes, scheduler: BotScheduler
+    settings: Settings,
+    slack: SlackSettings,
+    *,
+    record: Record,
+    meshes: Meshes,
+    scheduler: BotScheduler,
+    metrics: Metrics,
 ) -> Voice:
     """Everything that listens and speaks in Slack, not connected yet.
 
     Raises:
         SlackError: the bot token is not good, or Slack cannot be reached.
     """
-    client = bootstrap.slack_client(slack)
+    client = bootstrap.slack_client(slack, metrics=metrics)
     desk = bootstrap.build_desk(
         settings,
         slack,
@@ -58,7 +64,7 @@ def build_voice(
         scheduler=scheduler,
     )
     return bootstrap.build_voice(
-        settings, slack, client=client, desk=desk, record=record, scheduler=scheduler
+        settings, slack, client=client, desk=desk, record=record, scheduler=scheduler, metrics=metrics
     )
 
 
@@ -216,6 +222,7 @@ class BotProcess:
             record=self.record,
             meshes=self.meshes,
             scheduler=self.scheduler,
+            metrics=self._metrics,
         )
         try:
             voice.edge.connect()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.core.flags import switch, text_flag
 from bot.core.mesh import Container, MeshSnapshot, Part, Workload
 from bot.core.versions import version_of_image
 
@@ -66,9 +67,13 @@ _TITLES = {
 }
 
 
+_TELLING = ("Deployments", "DaemonSets", "StatefulSets")
+"""Lists without which a CA may go unseen: a SPIRE server is a StatefulSet, its agent a DaemonSet."""
+
+
 def recognise(snapshot: MeshSnapshot) -> Authority:
     """Say what signs this mesh. Needs the part AUTHORITY."""
-    unread = [u for u in snapshot.unread_in(Part.AUTHORITY) if "Deployments" in u.what]
+    unread = [u for u in snapshot.unread_in(Part.AUTHORITY) if u.what.startswith(_TELLING)]
     if unread:
         return _refused(
             AuthorityKind.UNKNOWN,
@@ -78,7 +83,7 @@ def recognise(snapshot: MeshSnapshot) -> Authority:
         )
     if snapshot.foreign.workloads:
         return _external(snapshot.foreign.workloads)
-    citadels = [w for w in snapshot.workloads if _is_citadel(w)]
+    citadels = [w for w in snapshot.workloads if is_citadel(w)]
     istiods = [w for w in snapshot.workloads if w.label("app") == "istiod"]
     if citadels and istiods:
         return _mixed(citadels, istiods)
@@ -87,8 +92,14 @@ def recognise(snapshot: MeshSnapshot) -> Authority:
     return _among_citadels(snapshot, citadels)
 
 
-def _is_citadel(workload: Workload) -> bool:
+def is_citadel(workload: Workload) -> bool:
+    """Whether this is a Citadel, by its label or its container's name."""
     return workload.label("istio") == "citadel" or any(c.name == "citadel" for c in workload.containers)
+
+
+def citadel_container(workload: Workload) -> Container:
+    """The container that is the CA."""
+    return next((c for c in workload.containers if c.name == "citadel"), workload.containers[0])
 
 
 def _refused(
@@ -149,10 +160,9 @@ def _among_citadels(snapshot: MeshSnapshot, citadels: Sequence[Workload]) -> Aut
 
 
 def _citadel(workload: Workload) -> Authority:
-    container = next((c for c in workload.containers if c.name == "citadel"), workload.containers[0])
+    container = citadel_container(workload)
     version = version_of_image(container.image)
-    upstream = _flag(container, "upstream-ca-address")
-    if upstream:
+    if text_flag(container, "upstream-ca-address"):
         return _refused(
             AuthorityKind.EXTERNAL,
             [f"{workload.ref} runs with --upstream-ca-address"],
@@ -160,20 +170,28 @@ def _citadel(workload: Workload) -> Authority:
             "Rotate the root at that CA.",
             version=version,
         )
+    stored = text_flag(container, "citadel-storage-namespace")
+    if stored not in ("", workload.ref.namespace):
+        return _refused(
+            AuthorityKind.UNKNOWN,
+            [f"{workload.ref} runs with --citadel-storage-namespace={stored}"],
+            "this Citadel keeps its CA secret in another namespace than its own",
+            "Rootkeeper only writes the secret beside Citadel; one that it does not read would change nothing.",
+            version=version,
+        )
     return _by_mode(workload, container, version)
 
 
 def _by_mode(workload: Workload, container: Container, version: str) -> Authority:
-    self_signed = _flag(container, "self-signed-ca")
-    plugged = _flag(container, "signing-cert")
-    if self_signed == "true" and not plugged:
+    self_signed, plugged = switch(container, "self-signed-ca"), text_flag(container, "signing-cert")
+    if self_signed and not plugged:
         return Authority(
             kind=AuthorityKind.CITADEL_SELF_SIGNED,
             version=version,
             evidence=(f"{workload.ref} runs with --self-signed-ca=true", f"its image is {container.image}"),
             workload=workload,
         )
-    if plugged or self_signed == "false":
+    if self_signed is False or (plugged and not self_signed):
         return _refused(
             AuthorityKind.CITADEL_PLUGGED,
             [f"{workload.ref} runs with --signing-cert {plugged}".rstrip()],
@@ -181,25 +199,14 @@ def _by_mode(workload: Workload, container: Container, version: str) -> Authorit
             "Its owner replaces it; see Istio's `Plugging in existing CA Certificates`.",
             version=version,
         )
+    which = "both" if plugged else "neither"
     return _refused(
         AuthorityKind.UNKNOWN,
-        [f"{workload.ref} names neither --self-signed-ca nor --signing-cert"],
+        [f"{workload.ref} asks for {which} of --self-signed-ca and --signing-cert"],
         "how this Citadel signs cannot be told from its arguments",
-        "Set --self-signed-ca=true explicitly if it is self-signed.",
+        "Give it --self-signed-ca=true and no --signing-cert, if it is self-signed.",
         version=version,
     )
-
-
-def _flag(container: Container, name: str) -> str:
-    """A command line flag's value: `--name=value`, `--name value`; `true` when bare; empty when absent."""
-    arguments = container.arguments
-    for position, argument in enumerate(arguments):
-        if argument.startswith(f"--{name}="):
-            return argument.partition("=")[2]
-        if argument == f"--{name}":
-            following = arguments[position + 1] if position + 1 < len(arguments) else ""
-            return following if following and not following.startswith("-") else "true"
-    return ""
 
 
 def _version(containers: Sequence[Container]) -> str:

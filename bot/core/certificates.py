@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
 from bot.core.ids import Fingerprint
 from bot.errors import KeyUnusable
@@ -323,7 +323,7 @@ def read_signing_key(pem: bytes) -> SigningKey:
     if b"ENCRYPTED" in pem:
         raise KeyUnusable("the CA's private key is encrypted")
     try:
-        private = load_pem_private_key(pem, password=None)
+        private = load_der_private_key(_key_in(pem), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # The library's own text could quote its input; nothing of the key may travel in an error.
         raise KeyUnusable("the CA's private key cannot be read") from None
@@ -336,3 +336,11 @@ def read_signing_key(pem: bytes) -> SigningKey:
     if isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name in SIGNING_CURVES:
         return SigningKey(private)
     raise KeyUnusable("the CA's key is of a kind that Envoy does not accept (RSA and P-256/P-384 are)")
+
+
+def _key_in(pem: bytes) -> bytes:
+    """The DER of the first block that is a private key, as Go finds it: at the start of a line, whole."""
+    for label, der in _blocks(pem):
+        if label.endswith("PRIVATE KEY") and der is not None:
+            return der
+    raise KeyUnusable("the CA's private key is not in a form that Istio reads (indented, glued or cut off)")

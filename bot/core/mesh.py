@@ -155,7 +155,7 @@ class Pod:
     phase: str
     ready: bool
     started_at: datetime | None
-    """When its youngest container started: what a process read at start is not older than this."""
+    """When its oldest running container started: no process of it read its files before this."""
     containers: tuple[Container, ...]
     """Init containers that keep running (native sidecars) included."""
     secret_volumes: tuple[str, ...] = ()

@@ -10,11 +10,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.core.certificates import Bundle, Certificate, why_not_issued_by
-from bot.core.components import may_hold_older_root, reissued_at, why_restart
+from bot.core.components import may_hold_older_root, reissued_at, restart_candidates
 from bot.core.findings import Tally, Verdict
+from bot.core.keeping import Keeping, keeping, why_unmanaged
 from bot.core.mesh import (
     MeshSnapshot,
-    NamespaceFacts,
     Part,
     Pod,
     Proxy,
@@ -109,49 +109,27 @@ def judge_secrets(snapshot: MeshSnapshot, expected: Certificate) -> tuple[Holder
     """Workload secrets and the trust ConfigMap."""
     if Part.SECRETS not in snapshot.parts:
         return ()
-    namespaces = {facts.name: facts for facts in snapshot.namespaces}
-    verdicts = [
-        _judge_secret(secret, namespaces.get(secret.ref.namespace), snapshot, expected)
-        for secret in snapshot.secrets
-    ]
+    kept = keeping(snapshot)
+    verdicts = [_judge_secret(secret, kept, snapshot.taken_at, expected) for secret in snapshot.secrets]
     return (*verdicts, *_unread(snapshot, Part.SECRETS, Holder.SECRET), *_judge_trust(snapshot, expected))
 
 
 def _judge_secret(
-    secret: WorkloadSecret, namespace: NamespaceFacts | None, snapshot: MeshSnapshot, expected: Certificate
+    secret: WorkloadSecret, kept: Keeping, at: datetime, expected: Certificate
 ) -> HolderVerdict:
     what = str(secret.ref)
-    if skipped := why_unmanaged(secret, namespace, snapshot.namespace):
+    if skipped := why_unmanaged(secret, kept):
         return HolderVerdict(holder=Holder.SECRET, what=what, verdict=Verdict.SKIPPED, reason=skipped)
     reason, cure = _wrong_root(secret.root, expected), "Citadel re-issues it within minutes; wait"
     if not reason and not secret.service_account:
         reason = "has no annotation istio.io/service-account.name, so Citadel does not look after it"
         cure = "delete this one secret; Citadel makes it anew"
     if not reason:
-        reason, cure = _wrong_leaf(secret, expected, snapshot.taken_at)
+        reason, cure = _wrong_leaf(secret, expected, at)
     verdict = Verdict.NOT_OK if reason else Verdict.OK
     return HolderVerdict(
         holder=Holder.SECRET, what=what, verdict=verdict, reason=reason, cure=cure if reason else ""
     )
-
-
-def why_unmanaged(secret: WorkloadSecret, namespace: NamespaceFacts | None, citadel: str) -> str:
-    """Why Citadel leaves this secret alone by design; empty when it looks after it.
-
-    Source: security/pkg/k8s/controller/workloadsecret.go (labels of the namespace, 1.2 and later).
-    """
-    if namespace is None:
-        return ""
-    if namespace.terminating:
-        return "its namespace is being deleted"
-    if namespace.override == "false":
-        return "its namespace opted out (label ca.istio.io/override=false)"
-    if namespace.override != "true" and namespace.environment not in ("", citadel):
-        return f"its namespace belongs to the Citadel in {namespace.environment} (label ca.istio.io/env)"
-    accounts = namespace.service_accounts
-    if accounts is not None and secret.service_account and secret.service_account not in accounts:
-        return f"its service account {secret.service_account} no longer exists"
-    return ""
 
 
 def _wrong_root(bundle: Bundle, expected: Certificate) -> str:
@@ -266,14 +244,14 @@ def _served_verdict(
 
 
 def judge_processes(snapshot: MeshSnapshot, expected: Certificate) -> tuple[HolderVerdict, ...]:
-    """Pods of components that read the root only at start."""
+    """Pods of components that read the root only at start; another control plane's are judged with its mesh."""
     if Part.AUTHORITY not in snapshot.parts:
         return ()
-    restarting = {w.ref.name: w for w in snapshot.workloads if why_restart(w)}
+    restarting = {f"{w.ref.kind} {w.ref.name}" for w, _ in restart_candidates(snapshot)}
     return tuple(
         _judge_process(pod, snapshot, expected)
         for pod in snapshot.control_plane_pods
-        if pod.workload.rpartition(" ")[2] in restarting and not pod.deleting
+        if pod.ref.namespace == snapshot.namespace and pod.workload in restarting and not pod.deleting
     )
 
 
@@ -322,9 +300,11 @@ def _proxy_verdict(proxy: Proxy, expected: Certificate) -> tuple[Verdict, str, s
             proxy.fault or "it shows no root certificate",
             "look at the pod; then verify again",
         )
-    if any(root.is_of(expected) for root in proxy.roots):
+    # Every TLS context loads the files when it is made: one that is new says nothing of the others.
+    others = [root for root in proxy.roots if not root.is_of(expected)]
+    if not others:
         return Verdict.OK, "", ""
-    oldest = min(proxy.roots, key=lambda root: root.not_before)
+    oldest = min(others, key=lambda root: root.not_before)
     reason = (
         f"has the root valid from {oldest.not_before:%Y-%m-%d %H:%M:%S} to {oldest.not_after:%Y-%m-%d} loaded"
     )

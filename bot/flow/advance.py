@@ -21,7 +21,7 @@ from bot.errors import ClusterConflict, ClusterError, ClusterUnreachable, Outcom
 from bot.flow.decide import stale
 from bot.flow.ports import Clock, Keys, MeshPorts, Store
 from bot.flow.propose import redraft_plan, why_stale
-from bot.flow.runners import RUNNERS, Run
+from bot.flow.runners import RUNNERS, Run, unwritten
 from bot.flow.tell import milestone, redraw, telling
 
 AT_ONCE = Wait(after=timedelta())
@@ -166,6 +166,8 @@ def _attempt(
         return Wait(after=fault.retry_after or AFTER_FAULT)
     except ClusterError as fault:
         reason = _sentences(f"{step.title}: {fault.message}", fault.hint)
+        if unwritten(run):
+            return _fail(stage, mesh, rotation, reason=reason, now=now)
         return _halt(stage, mesh, rotation, reason=reason, now=now)
 
 

@@ -13,6 +13,8 @@ from bot.flow.ports import MeshPorts
 
 AUTHORITY = frozenset({Part.AUTHORITY})
 CA_CERTIFICATE = "ca-cert.pem"
+CA_STEPS = (StepKind.BACK_UP, StepKind.WRITE_ROOT, StepKind.RELOAD_CA)
+"""What must not be left half done: until these are over, the CA itself is between two roots."""
 
 
 def secret_after(plan: Plan) -> SecretState:
@@ -85,4 +87,24 @@ def out_of_hand(rotation: Rotation, mesh: MeshPorts, *, now: datetime) -> str:
         if workload_of(snapshot, reload) is None:
             surely_gone(snapshot, reload)
             return f"{reload} no longer exists"
-    return "the old root has expired" if rotation.backwards and now >= plan.old_root.not_after else ""
+    if rotation.backwards and now >= plan.old_root.not_after:
+        return "the old root has expired"
+    return _nobody_left_to_wait_for(rotation, snapshot, now=now)
+
+
+def _nobody_left_to_wait_for(rotation: Rotation, snapshot: MeshSnapshot, *, now: datetime) -> str:
+    """Why waiting may end although holders are missing: the CA is done, and there is no other direction.
+
+    A pod that stays Pending or a proxy that cannot be asked keeps a wait open for ever.
+    """
+    plan, current = rotation.plan, rotation.current
+    no_way_back = rotation.backwards or now + plan.takes >= plan.old_root.not_after
+    if current is None or current[0].kind in CA_STEPS or not no_way_back:
+        return ""
+    which, wanted = ("old", plan.secret) if rotation.backwards else ("new", secret_after(plan))
+    if why_not(state_in(snapshot, plan), wanted):
+        return ""
+    missing = ", ".join(straggler.what for straggler in current[1].stragglers[:3])
+    return (
+        f"Citadel signs with the {which} root, and not everything took it{f' ({missing})' if missing else ''}"
+    )

@@ -176,7 +176,9 @@ def _approve(court: Court, mesh: MeshPorts, rotation: Rotation, *, decision: Dec
     if reasons:
         sentence = "Too late: the mesh changed since. " + "; ".join(reasons)
         return stale(rotation, reasons, at=decision.at), sentence
-    approved = rotation.approved(decision, start_within=court.rules.start_within)
+    # Looking takes minutes in a large mesh: the time to start in begins when the approval is recorded.
+    looked = court.clock.now() - decision.at
+    approved = rotation.approved(decision, start_within=court.rules.start_within + looked)
     spoken = milestone(approved, Event.APPROVED, at=decision.at, person=decision.person)
     change = telling(approved, Event.APPROVED, at=decision.at, milestone=spoken, person=decision.person)
     return change, "Approved; the rotation starts now."

@@ -27,7 +27,7 @@ from bot.core.verification import (
     stragglers,
 )
 from bot.core.wording import count
-from bot.errors import ObjectAbsent
+from bot.errors import ObjectAbsent, RootkeeperError
 from bot.flow.custody import AUTHORITY, secret_after, state_in, surely_gone, undisturbed, why_not, workload_of
 from bot.flow.look import verification
 from bot.flow.ports import MeshPorts
@@ -148,6 +148,16 @@ def _write_root(run: Run) -> Acted:
     for rehearse in (True, False):
         run.mesh.writer.replace_root(pem, expected=expected, rotation_id=run.rotation.id, rehearse=rehearse)
     return Acted()
+
+
+def unwritten(run: Run) -> bool:
+    """Whether this step would write the new root and, as the CA secret shows, has not: nothing to undo."""
+    if run.rotation.backwards or run.step.kind is not StepKind.WRITE_ROOT:
+        return False
+    try:
+        return _untouched(run) is None
+    except RootkeeperError:
+        return False
 
 
 def _written(run: Run) -> Proof:

@@ -5,10 +5,11 @@ Nothing here sleeps: whatever is waited for is waited for in the stand-ins, whic
 
 import json
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -124,6 +125,18 @@ class Room:
         """Press Approve and wait until the buttons of a proposal are gone."""
         assert self.press(user, "approve", ts).ok
         self.card(ts, lambda m: "approve" not in buttons(m), "the card without its Approve button")
+
+    def asked(self, line: str, user: str = ADA) -> str:
+        """Type a command and read the report or the refusal that it comes to in the channel."""
+        known = {m.ts for m in self.slack.messages()}
+        assert self.type(user, line).ok
+
+        def answers(message: Message) -> bool:
+            text = message.content.text
+            report = text.startswith(("✅", "❌", "❓", "⏭️")) and f"of {MESH}:" in text
+            return message.ts not in known and (report or "could not be done" in text)
+
+        return shown(self.seen(answers, f"an answer to {line}").content)
 
     # --- waiting ---------------------------------------------------------------------------------
 
@@ -335,6 +348,11 @@ class Room:
             store = SqlStore(engine, epoch=lambda: epoch, clock=clock)
             store.commit(RecordChange(rotation=change(store.past_rotations(MeshName(MESH), limit=1)[0])))
             lease.release(socket.gethostname(), epoch=epoch)
+
+    def execute(self, statement: str) -> None:
+        """While the bot is down: change the database from outside."""
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.execute(statement)
 
     def restart(self, *, kill: bool = True) -> None:
         """End the bot if it runs, wait until Slack knows, and start it again."""

@@ -124,10 +124,7 @@ def test_a_forged_value_starts_nothing(room: Room, value: object) -> None:
     outcome = room.press(GRACE, "approve", ts, forged=True, value=value if value is not None else "")
 
     assert outcome.ok
-    room.until(
-        lambda: bool(room.whispers(GRACE)) or "could not be done" in room.slack.messages()[-1].content.text,
-        "an answer",
-    )
+    room.whispered(GRACE, "✋")
     assert room.states()[-1] == "proposed"
     assert "Traceback" not in room.bot.said
 
@@ -173,11 +170,9 @@ def test_when_the_approvers_cannot_be_looked_up_the_answer_is_no_and_says_why(
 
     room.press(GRACE, "approve", ts)
 
-    told = room.seen(lambda m: "could not be looked up in Slack" in m.content.text, "the reason")
-    assert f"<@{GRACE}>" in told.content.text
+    room.whispered(GRACE, "could not be looked up in Slack")
     assert room.states()[-1] == "proposed"
     assert "approve" in buttons(room.message(ts))
-    room.slack.delete_message(told.ts)
 
 
 def test_an_emptied_group_means_nobody_and_not_everybody(room: Room) -> None:

@@ -198,7 +198,7 @@ def test_there_is_one_bot_and_the_old_one_ends_first() -> None:
 def test_the_pod_has_bounds_and_is_probed() -> None:
     (container,) = pod()["containers"]
 
-    assert container["resources"]["limits"]["memory"] == "128Mi"
+    assert container["resources"]["limits"]["memory"] == "256Mi"
     assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/var/lib/rootkeeper", "/tmp"}

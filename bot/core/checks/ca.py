@@ -124,6 +124,8 @@ def algorithm(scene: Scene) -> Judged | None:
     )
     if hash_name in ("sha1", "md5", "none"):
         return not_ok(f"the root is signed with {hash_name}, which Go and Envoy refuse")
+    if signer.serial <= 0:
+        return not_ok(f"the root's serial number is {signer.serial}, which Go 1.23 and later refuse")
     key = signer.parsed.public_key()
     if isinstance(key, rsa.RSAPublicKey):
         return (

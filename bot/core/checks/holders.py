@@ -16,6 +16,14 @@ from bot.core.versions import sidecar_loads_new_roots
 from bot.core.wording import count
 
 
+def everything_read(scene: Scene) -> Judged:
+    """Whether anything is missing from the picture, whichever check would have looked at it."""
+    missing = tuple(f"{unread.what}: {unread.reason}" for unread in scene.snapshot.unread)
+    if missing:
+        return unknown(f"{count(len(missing), 'thing')} could not be read", offenders=missing)
+    return ok("everything that was looked for could be read")
+
+
 def secrets(scene: Scene) -> Judged | None:
     """Whether every workload secret that Citadel looks after carries the root and a good leaf."""
     if scene.expected is None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from bot.core.certificates import Certificate, subject_key_id, why_not_a_signer, why_not_issued_by
 from bot.core.checks.rule import Judged, Scene, not_ok, ok, unknown
-from bot.core.verification import why_unmanaged
+from bot.core.keeping import keeping, why_unmanaged
 from bot.core.wording import count
 
 
@@ -42,11 +42,11 @@ def leaves(scene: Scene) -> Judged | None:
     new, old = scene.policy.candidate, scene.signer
     if new is None or old is None:
         return None
-    namespaces = {facts.name: facts for facts in scene.snapshot.namespaces}
+    kept = keeping(scene.snapshot)
     tried = broken = 0
     lost: list[str] = []
     for secret in scene.snapshot.secrets:
-        if why_unmanaged(secret, namespaces.get(secret.ref.namespace), scene.snapshot.namespace):
+        if why_unmanaged(secret, kept):
             continue
         if secret.leaf is None or why_not_issued_by(secret.leaf, old, at=scene.now):
             broken += 1
@@ -67,12 +67,10 @@ def reverse(scene: Scene) -> Judged | None:
     leaf = scene.policy.throw_away
     if leaf is None or scene.signer is None:
         return None
-    namespaces = {facts.name: facts for facts in scene.snapshot.namespaces}
+    kept = keeping(scene.snapshot)
     roots = {scene.signer: "the CA secret"}
     for secret in scene.snapshot.secrets:
-        if secret.root.first and not why_unmanaged(
-            secret, namespaces.get(secret.ref.namespace), scene.snapshot.namespace
-        ):
+        if secret.root.first and not why_unmanaged(secret, kept):
             roots.setdefault(secret.root.first, str(secret.ref))
     lost = tuple(
         f"the root in {where}: the certificate {reason}"

@@ -140,7 +140,7 @@ ROTATOR = Check(
 CLOCK = Check(
     id="env.clock",
     title="The clocks agree",
-    severity=W,
+    severity=I,
     hint="Mend the clock (NTP) of the bot's node or of the API server.",
     rule=ca.clock,
 )
@@ -150,6 +150,13 @@ CURRENT = Check(
     severity=C,
     hint="Somebody or something wrote the CA secret since. Find out who before going on.",
     rule=ca.current,
+)
+EVERYTHING_READ = Check(
+    id="env.read",
+    title="Everything that was looked for could be read",
+    severity=W,
+    hint="`rootkeeper doctor` names missing permissions; otherwise try again when the API server is well.",
+    rule=holders.everything_read,
 )
 SECRETS = Check(
     id="ws.root",
@@ -245,7 +252,7 @@ REVERSE = Check(
 
 _CA = (
     RECOGNISED, SINGLE_SOURCE, PRESENT, READABLE, KEY_MATCHES, IS_CA, ALGORITHM, NOT_EXPIRED, EXPIRY, ALREADY_VALID,
-    OTHERS, SUBJECT, SECRET_FIT, OWNER, HEALTHY, REPLICAS, VERSION, ROTATOR, CLOCK,
+    OTHERS, SUBJECT, SECRET_FIT, OWNER, HEALTHY, REPLICAS, VERSION, ROTATOR, CLOCK, EVERYTHING_READ,
 )  # fmt: skip
 _HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
 
@@ -256,7 +263,7 @@ PREFLIGHT = (*_CA, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
 """What must be so before a plan is offered, and again before it starts. Holders that are behind
 already are no obstacle: the rotation brings them up."""
 
-VERIFICATION = (RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, *_HOLDERS)
+VERIFICATION = (RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, EVERYTHING_READ, *_HOLDERS)
 """What `verify` asks, and what ends a rotation."""
 
 ALL = tuple(dict.fromkeys((*ROUTINE, *PREFLIGHT, *VERIFICATION)))
@@ -274,9 +281,18 @@ def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """What forbids a rotation: everything red and everything unknown, but a root that merely ends soon.
 
     Whether mutual TLS is used, of what version sidecars are, and what Istio's own rotator would do to
-    the subject informs and never forbids: rotating is the cure, because it keeps the subject.
+    the subject informs and never forbids: rotating is the cure, because it keeps the subject. Clocks
+    that disagree only inform a check, and forbid to sign.
     """
     informing = (EXPIRY.id, SUBJECT.id, MUTUAL_TLS.id, SIDECARS.id)
+    forbidding = (CLOCK.id,)
     return tuple(
-        f for f in findings if (f.red or f.verdict is Verdict.UNKNOWN) and f.check_id not in informing
+        f
+        for f in findings
+        if f.check_id not in informing
+        and (
+            f.red
+            or f.verdict is Verdict.UNKNOWN
+            or (f.verdict is Verdict.NOT_OK and f.check_id in forbidding)
+        )
     )

@@ -79,14 +79,17 @@ def workload_name(meta: Meta) -> str:
 
 
 def _started_at(found: PodWire) -> datetime | None:
-    """The youngest lasting container's start; finished init containers do not count."""
+    """The oldest lasting container's start; finished init containers do not count.
+
+    A sidecar that was restarted does not make the process beside it any younger.
+    """
     names = {each.name for each in lasting(found.spec)}
     starts = [
         time_of(each.state.running.started_at)
         for each in _statuses(found)
         if each.name in names and each.state and each.state.running
     ]
-    return max((start for start in starts if start), default=None)
+    return min((start for start in starts if start), default=None)
 
 
 def _statuses(found: PodWire) -> Iterable[ContainerStatus]:

@@ -72,10 +72,14 @@ class Look:
         decoder: msgspec.json.Decoder[Page[T]],
         convert: Callable[[T], U],
     ) -> list[U]:
-        """List a resource that has no namespaces."""
+        """List a resource that has no namespaces, in its older version where the cluster has no newer."""
         found: list[U] = []
         try:
             self.client.collect(target, decoder, convert, into=found)
+        except ObjectAbsent as fault:
+            if target.older:
+                return self.cluster_wide(part, what, target.before, decoder, convert)
+            self.miss(part, what, fault.message)
         except ClusterError as fault:
             self.miss(part, what, fault.message)
         return found

@@ -12,6 +12,8 @@ class Target:
     """Plural, as in a URL: `secrets`."""
     group: str = ""
     version: str = "v1"
+    older: str = ""
+    """The version that API servers of Citadel's time have instead."""
     namespace: str = ""
     name: str = ""
     subresource: str = ""
@@ -27,6 +29,11 @@ class Target:
     def under(self, subresource: str) -> "Target":
         """A subresource of the object."""
         return replace(self, subresource=subresource)
+
+    @property
+    def before(self) -> "Target":
+        """The same resource in its older version."""
+        return replace(self, version=self.older, older="")
 
     @property
     def path(self) -> str:
@@ -54,11 +61,17 @@ PODS = Target(resource="pods")
 DEPLOYMENTS = Target(group="apps", resource="deployments")
 DAEMON_SETS = Target(group="apps", resource="daemonsets")
 STATEFUL_SETS = Target(group="apps", resource="statefulsets")
-AUTOSCALERS = Target(group="autoscaling", version="v2", resource="horizontalpodautoscalers")
+AUTOSCALERS = Target(group="autoscaling", resource="horizontalpodautoscalers")
 LEASES = Target(group="coordination.k8s.io", resource="leases")
-MUTATING_WEBHOOKS = Target(group="admissionregistration.k8s.io", resource="mutatingwebhookconfigurations")
-VALIDATING_WEBHOOKS = Target(group="admissionregistration.k8s.io", resource="validatingwebhookconfigurations")
+MUTATING_WEBHOOKS = Target(
+    group="admissionregistration.k8s.io", older="v1beta1", resource="mutatingwebhookconfigurations"
+)
+VALIDATING_WEBHOOKS = Target(
+    group="admissionregistration.k8s.io", older="v1beta1", resource="validatingwebhookconfigurations"
+)
 MESH_POLICIES = Target(group="authentication.istio.io", version="v1alpha1", resource="meshpolicies")
 POLICIES = Target(group="authentication.istio.io", version="v1alpha1", resource="policies")
 DESTINATION_RULES = Target(group="networking.istio.io", version="v1alpha3", resource="destinationrules")
+OLDER_WEBHOOKS = "v1beta1"
+"""Their version before Kubernetes 1.16, which is what Istio 1.0 to 1.4 were made for."""
 ACCESS_REVIEWS = Target(group="authorization.k8s.io", resource="selfsubjectaccessreviews")

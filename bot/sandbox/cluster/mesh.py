@@ -84,7 +84,7 @@ def _plug_in(stage: Stage, scene: "Scene") -> None:
 def _settings(stage: Stage, scene: "Scene") -> None:
     assert stage.authority is not None
     system = scene.system
-    mutual = str(scene.mutual_tls) != "off"
+    mutual = str(scene.mutual_tls) == "on"
     text = (
         f"disablePolicyChecks: true\nenableTracing: true\ntrustDomain: {scene.trust_domain}\n"
         f'rootNamespace: {system}\nsdsUdsPath: ""\ndefaultConfig:\n  configPath: /etc/istio/proxy\n'

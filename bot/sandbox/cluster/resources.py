@@ -82,7 +82,6 @@ DAEMON_SETS = _core("daemonsets", "DaemonSet", short=("ds",), **_WORKLOAD)
 STATEFUL_SETS = _core("statefulsets", "StatefulSet", short=("sts",), **_WORKLOAD)
 AUTOSCALERS = Resource(
     group="autoscaling",
-    version="v2",
     plural="horizontalpodautoscalers",
     kind="HorizontalPodAutoscaler",
     short=("hpa",),

@@ -1,5 +1,6 @@
 """Looking at a cluster that does not let itself be seen whole."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 from bot.core.ids import MeshName
 from bot.core.mesh import EVERYTHING, Part
+from bot.edges.kube.holders import read_webhooks
+from bot.edges.kube.look import Look
 from bot.edges.kube.reader import KubeReader
 from bot.edges.kube.targets import DEPLOYMENTS
 from bot.edges.kube.wire import NAMED
@@ -208,3 +211,20 @@ def test_what_is_no_cluster_raises(tmp_path: Path, reply: Reply) -> None:
 
         with pytest.raises(ClusterUnreachable):
             reader.read(EVERYTHING)
+
+
+def test_before_kubernetes_1_16_webhooks_are_read_in_their_older_version(tmp_path: Path) -> None:
+    entry = {
+        "name": "pilot.validation.istio.io",
+        "clientConfig": {"service": {"namespace": SYSTEM, "name": "istio-galley"}, "caBundle": ""},
+    }
+    page = {"items": [{"metadata": {"name": "istio-galley"}, "webhooks": [entry]}]}
+    known, unknown = Reply(body=json.dumps(page).encode()), refused(404, "no such resource")
+    with stubbed(tmp_path, unknown, known, unknown, known) as (client, stub):
+        look = Look(client, SYSTEM)
+
+        found = read_webhooks(look)
+
+    assert [webhook.entry for webhook in found] == ["pilot.validation.istio.io"] * 2
+    assert look.unread == ()
+    assert ["v1beta1" in line for line in stub.asked] == [False, True, False, True]

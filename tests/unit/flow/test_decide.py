@@ -7,6 +7,7 @@ import pytest
 
 from bot.core.approval import Act
 from bot.core.ids import TeamId
+from bot.core.mesh import MeshSnapshot, Part
 from bot.core.record import Event
 from bot.core.rotation import RotationState
 from bot.errors import ClusterUnreachable, DirectoryUnavailable
@@ -35,6 +36,22 @@ def test_an_approval_is_recorded_with_who_when_and_for_which_plan() -> None:
     assert world.scheduler.asked == [world.rotation_id]
     assert world.store.audit[-1].event is Event.APPROVED
     assert world.store.audit[-1].channel == "C0MESH"
+
+
+def test_an_approval_does_not_lapse_while_a_large_mesh_is_looked_at() -> None:
+    world = World()
+    world.proposed()
+    read = world.cluster.read
+
+    def slowly(parts: frozenset[Part]) -> MeshSnapshot:
+        world.clock.pass_by(timedelta(minutes=6))
+        return read(parts)
+
+    world.cluster.read = slowly  # type: ignore[method-assign]
+    world.press(Act.APPROVE)
+    world.advance()
+
+    assert world.state is RotationState.RUNNING
 
 
 def test_an_approval_writes_nothing_to_the_mesh() -> None:

@@ -107,7 +107,7 @@ def test_34_a_refused_rehearsal_writes_nothing() -> None:
 
     halted(world)
 
-    assert world.state is RotationState.PAUSED
+    assert world.state is RotationState.FAILED
     assert "replace_root" not in world.cluster.effects
 
 

@@ -274,3 +274,46 @@ def test_an_old_root_that_expires_before_it_is_written_stays_out() -> None:
     world.press(Act.CANCEL)
     assert (paused, world.state) == (RotationState.PAUSED, RotationState.FAILED)
     assert "has expired" in why
+
+
+def test_a_roll_back_that_one_proxy_never_follows_can_be_given_up_once_citadel_has_the_old_root() -> None:
+    world = World()
+    world.running("await-proxies")
+    world.cluster.member("cart").fault = "the pod is Pending"
+    world.press(Act.CANCEL)
+    world.run()
+    world.press(Act.ROLL_BACK)
+    world.run()
+    assert (world.state, world.rotation.backwards) == (RotationState.PAUSED, True)
+
+    world.press(Act.CANCEL)
+
+    assert world.state is RotationState.FAILED
+    assert "not everything took it (proxy of " in world.spoken[-1].note
+
+
+def test_a_roll_back_whose_citadel_is_not_reloaded_yet_cannot_be_given_up() -> None:
+    world = World()
+    world.running("await-proxies")
+    world.press(Act.CANCEL)
+    world.run()
+    world.press(Act.ROLL_BACK)
+    world.run(each=lambda: None)
+    assert (world.state, world.rotation.backwards) == (RotationState.PAUSED, True)
+
+    world.press(Act.CANCEL)
+
+    assert world.state is RotationState.PAUSED
+
+
+def test_where_there_is_no_way_back_a_wait_that_never_ends_can_be_given_up() -> None:
+    world = World()
+    world.cluster.member("cart").stuck = True
+    world.running("await-proxies")
+    world.run(each=lambda: None)
+    world.clock.at = world.rotation.plan.old_root.not_after - SOON
+
+    world.press(Act.CANCEL)
+
+    assert world.state is RotationState.FAILED
+    assert "Citadel signs with the new root" in world.spoken[-1].note

@@ -1,0 +1,1 @@
+"""The hard cases of the facts (6.5), against the pure core."""
