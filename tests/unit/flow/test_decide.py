@@ -8,7 +8,7 @@ import pytest
 from bot.core.approval import Act
 from bot.core.ids import TeamId
 from bot.core.mesh import MeshSnapshot, Part
-from bot.core.record import Event
+from bot.core.record import Event, Refused
 from bot.core.rotation import RotationState
 from bot.errors import ClusterUnreachable, DirectoryUnavailable
 from tests.unit.flow.world import ANNA, BEN, CLEO, DORA, NOW, Overtaken, World, caller, unchanged
@@ -184,7 +184,9 @@ def test_9_an_approval_of_a_mesh_that_changed_makes_it_stale_with_the_reasons() 
     assert world.state is RotationState.STALE
     assert world.told() == ["stale"]
     assert world.rotation.outcome
-    assert world.said[-1] == f"Too late: the mesh changed since. {world.rotation.outcome}"
+    assert world.replies.said[-1][1] == Refused(
+        sentence=f"Too late: the mesh changed since. {world.rotation.outcome}"
+    )
 
 
 def test_10_an_approval_for_another_cluster_of_that_name_makes_it_stale() -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.core.approval import Act
-from bot.core.progress import Done, StepStatus
+from bot.core.progress import Done, StepStatus, Wait
 from bot.core.rotation import RotationState
 from bot.errors import (
     ClusterError,
@@ -106,6 +106,14 @@ def test_a_mesh_that_cannot_be_reached_at_the_start_is_waited_for_until_the_appr
 
     assert world.state is RotationState.EXPIRED
     assert world.cluster.lease is None
+
+
+def test_36_at_the_start_too_the_api_servers_wish_when_to_come_back_is_honoured() -> None:
+    world = World()
+    world.approved()
+    world.cluster.fail("read", ClusterUnreachable("429", retry_after=timedelta(seconds=42)))
+
+    assert world.advance() == Wait(after=timedelta(seconds=42))
 
 
 def test_9_a_mesh_that_changed_between_approval_and_start_makes_it_stale_with_the_reason() -> None:
