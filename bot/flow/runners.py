@@ -187,7 +187,7 @@ def _restart_if_behind(run: Run) -> Acted:
 
 def _behind(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
     reissued = _secrets_ended(run)
-    pods = [p for p in snapshot.control_plane_pods if _belongs(p, workload) and not p.deleting]
+    pods = [p for p in snapshot.control_plane_pods if belongs(p, workload) and not p.deleting]
     return any(_started_before(pod, reissued_at(pod, snapshot) or reissued) for pod in pods) or not pods
 
 
@@ -195,7 +195,8 @@ def _secrets_ended(run: Run) -> datetime | None:
     return next((s.ended_at for step, s in run.rotation.walk if step.kind is StepKind.AWAIT_SECRETS), None)
 
 
-def _belongs(pod: Pod, workload: Workload) -> bool:
+def belongs(pod: Pod, workload: Workload) -> bool:
+    """Whether that is a pod of this workload."""
     owner = f"{workload.ref.kind} {workload.ref.name}"
     return pod.workload == owner and pod.ref.namespace == workload.ref.namespace
 
@@ -238,7 +239,7 @@ def _gone(run: Run) -> Proof:
 def _restarted_since(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
     """Somebody else's mark came after ours: then their restart will do, if it came after our beginning."""
     entered = run.state.entered_at
-    pods = [p for p in snapshot.control_plane_pods if _belongs(p, workload) and not p.deleting]
+    pods = [p for p in snapshot.control_plane_pods if belongs(p, workload) and not p.deleting]
     return bool(pods) and all(entered and p.started_at and p.started_at > entered for p in pods)
 
 
@@ -329,8 +330,20 @@ def _proxies(run: Run) -> Proof:
 # --- verify ------------------------------------------------------------------------------------------
 
 
+VERIFIED = EVERYTHING - {Part.POLICY}
+"""What a full verification looks at."""
+
+
 def _verify(run: Run) -> Proof:
-    snapshot = run.mesh.reader.read(EVERYTHING - {Part.POLICY})
+    return prove_everything(run, run.mesh.reader.read(VERIFIED))
+
+
+def prove_everything(run: Run, snapshot: MeshSnapshot) -> Proof:
+    """Judge everything in a snapshot of VERIFIED; what is not proved always has a name.
+
+    Raises:
+        ClusterConflict, ObjectAbsent, ClusterUnreachable: the CA secret is not as this walk left it.
+    """
     undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
     authority: Authority = recognise(snapshot)
     report = verification(snapshot, authority, expected=run.target, started=run.now, now=snapshot.taken_at)
@@ -338,7 +351,7 @@ def _verify(run: Run) -> Proof:
     failed = tuple(
         Straggler(what=f.check_id, reason=f.summary, cure=f.hint, verdict=f.verdict)
         for f in report.findings
-        if f.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN) and f.check_id.startswith("ca.")
+        if (f.red or f.verdict is Verdict.UNKNOWN) and (f.check_id.startswith("ca.") or not report.stragglers)
     )
     return Proof(
         complete=report.verdict is Verdict.OK,

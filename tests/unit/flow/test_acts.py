@@ -61,7 +61,7 @@ def test_a_stop_of_a_running_rotation_is_told_at_once() -> None:
     assert world.said[-1] == "It stops before its next step."
 
 
-@pytest.mark.parametrize("act", [Act.KEEP_WAITING, Act.ROLL_BACK, Act.CANCEL])
+@pytest.mark.parametrize("act", [Act.KEEP_WAITING, Act.ROLL_BACK, Act.END, Act.CANCEL])
 def test_who_is_neither_requester_nor_approver_decides_nothing_about_a_paused_rotation(act: Act) -> None:
     world = World()
     world.running("await-secrets")
@@ -74,7 +74,7 @@ def test_who_is_neither_requester_nor_approver_decides_nothing_about_a_paused_ro
     assert refusals(world)[-1] == ("Dora", "not_an_approver")
 
 
-def test_roll_back_pressed_again_while_rolling_back_is_paused_only_goes_on() -> None:
+def test_roll_back_pressed_again_on_an_old_card_changes_nothing_and_names_the_choices() -> None:
     world = World()
     world.running("await-secrets")
     world.press(Act.CANCEL)
@@ -82,18 +82,25 @@ def test_roll_back_pressed_again_while_rolling_back_is_paused_only_goes_on() -> 
     world.press(Act.ROLL_BACK)
     world.run(until="await-secrets", each=world.cluster.settle)
     world.run(each=world.cluster.settle)
-    paused = world.state
-    walked = world.rotation.undo_steps[:2]
+    paused = world.rotation
 
     world.press(Act.ROLL_BACK)
-    resumed = world.state, world.rotation.undo_steps[:2]
-    world.run()
 
-    assert paused is RotationState.PAUSED
-    assert resumed == (RotationState.ROLLING_BACK, walked)
-    assert world.said[-1] == "It is rolling back already; waiting on."
-    assert [d.act for d in world.rotation.decisions].count("roll back") == 2
-    assert world.state is RotationState.ROLLED_BACK
+    assert paused.state is RotationState.PAUSED
+    assert world.rotation == paused
+    assert refusals(world)[-1] == ("Ben", "already_rolling_back")
+    assert world.said[-1] == ("It is rolling back already: choose *Keep waiting* or *End here* on its card.")
+
+
+def test_a_stop_asked_for_twice_is_one_stop() -> None:
+    world = World()
+    world.running("await-secrets")
+
+    world.press(Act.CANCEL)
+    world.press(Act.CANCEL)
+
+    assert [d.act for d in world.rotation.decisions] == ["approve", "cancel"]
+    assert refusals(world)[-1] == ("Ben", "already_stopping")
 
 
 def test_a_rotation_that_is_rolling_back_cannot_be_stopped() -> None:
