@@ -413,7 +413,7 @@ def warnings_of(days: list[float], *, memory: NoticeMemory | None = None) -> lis
     memory = memory or NoticeMemory()
     told: list[str] = []
     for left in days:
-        notice = due_notice(PROD, ROOT, remaining=timedelta(days=left), memory=memory, now=NOW)
+        notice = due_notice(PROD, ROOT, remaining=timedelta(days=left), memory=memory, told_at=None, now=NOW)
         if notice is None:
             continue
         memory = NoticeMemory(given=(*memory.given, *notice.given))
@@ -443,11 +443,11 @@ def test_looks_that_were_missed_give_one_warning_and_none_of_them_later() -> Non
 
 @pytest.mark.parametrize("left", [91, 365, 3650])
 def test_a_root_that_lives_long_is_not_spoken_of(left: int) -> None:
-    assert due_notice(PROD, ROOT, remaining=left * DAY, memory=NoticeMemory(), now=NOW) is None
+    assert due_notice(PROD, ROOT, remaining=left * DAY, memory=NoticeMemory(), told_at=None, now=NOW) is None
 
 
 def test_a_new_root_is_warned_of_anew() -> None:
-    first = due_notice(PROD, ROOT, remaining=5 * DAY, memory=NoticeMemory(), now=NOW)
+    first = due_notice(PROD, ROOT, remaining=5 * DAY, memory=NoticeMemory(), told_at=None, now=NOW)
     assert first is not None
 
     again = due_notice(
@@ -455,6 +455,7 @@ def test_a_new_root_is_warned_of_anew() -> None:
         Fingerprint("b" * 64),
         remaining=5 * DAY,
         memory=NoticeMemory(given=first.given),
+        told_at=NOW,
         now=NOW,
     )
 
