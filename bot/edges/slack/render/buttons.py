@@ -93,5 +93,5 @@ def _roll_back(rotation: Rotation) -> Block:
 
 
 def _end(rotation: Rotation) -> Block:
-    says = f"End the root rotation of {rotation.mesh} short; shows first what is missing"
+    says = f"End here: the root rotation of {rotation.mesh}; shows first what is missing"
     return button(Button.END, "End here…", value=rotation.id, says=says)
