@@ -11,16 +11,16 @@ from datetime import datetime, timedelta
 
 from bot.core.approval import Refusal
 from bot.core.findings import Tally
-from bot.core.mesh import MeshSnapshot, SecretState
-from bot.core.plan import Step, StepKind
-from bot.core.progress import StepState, Straggler
+from bot.core.mesh import MeshSnapshot, ObjectRef, SecretState
+from bot.core.plan import StepKind
+from bot.core.progress import Straggler
 from bot.core.record import EndOffered
 from bot.core.rotation import Decision, Rotation
 from bot.core.wording import count
 from bot.errors import ClusterConflict, ObjectAbsent
 from bot.flow.custody import CA_STEPS, by_whom, secret_after, state_in, surely_gone, why_not, workload_of
 from bot.flow.ports import MeshPorts
-from bot.flow.runners import VERIFIED, Run, belongs, prove_everything
+from bot.flow.runners import VERIFIED, Run, prove_everything
 
 MAX_SHOWN = 10
 """How many stragglers a dialog names; the record and the thread have all of them."""
@@ -87,7 +87,7 @@ def _out_of_hand(rotation: Rotation, mesh: MeshPorts, snapshot: MeshSnapshot, *,
             mesh.writer.backed_up_root(rotation.id)
     except ObjectAbsent as fault:
         return fault.message
-    citadel = _citadel(rotation)[0].target
+    citadel = _citadel(rotation)
     if workload_of(snapshot, citadel) is None:
         surely_gone(snapshot, citadel)
         return f"{citadel} no longer exists"
@@ -107,13 +107,17 @@ def _workable(rotation: Rotation, *, now: datetime) -> tuple[SecretState, ...]:
     return (old,) if rotation.backwards else (new,)
 
 
-def _citadel(rotation: Rotation) -> tuple[Step, StepState]:
-    """The step of this walk that has Citadel load the root."""
-    return next((step, state) for step, state in rotation.walk if step.kind is StepKind.RELOAD_CA)
+def _citadel(rotation: Rotation) -> ObjectRef | None:
+    """The Deployment that this walk has load the root."""
+    return next((step.target for step, _ in rotation.walk if step.kind is StepKind.RELOAD_CA), None)
 
 
 def _ca_unfinished(rotation: Rotation, snapshot: MeshSnapshot) -> Refusal | None:
-    """The CA itself must not be left between two roots: every Citadel that is ready began after the reload."""
+    """The CA itself must not be left between two roots, nor without a Citadel that signs.
+
+    Every Citadel of now began after the reload was proved or was there then, so it has loaded the root:
+    no clock need be compared.
+    """
     which = "old" if rotation.backwards else "new"
     if not all(state.ended for step, state in rotation.walk if step.kind in CA_STEPS):
         return Refusal(
@@ -121,16 +125,13 @@ def _ca_unfinished(rotation: Rotation, snapshot: MeshSnapshot) -> Refusal | None
             sentence=f"Citadel does not sign with the {which} root yet, so this must not end here: "
             f"choose {'*Keep waiting*' if rotation.backwards else '*Keep waiting* or *Roll back*'}.",
         )
-    step, state = _citadel(rotation)
-    workload = workload_of(snapshot, step.target)
-    pods = [pod for pod in snapshot.control_plane_pods if workload and belongs(pod, workload) and pod.ready]
-    began = state.entered_at
-    if pods and all(pod.started_at and began and pod.started_at >= began for pod in pods):
+    workload = workload_of(snapshot, _citadel(rotation))
+    if workload and workload.ready:
         return None
     return Refusal(
         code="ca_not_ready",
-        sentence=f"No {step.target} that is ready has surely loaded the {which} root, so this must not end "
-        "here: mend it first (`kubectl describe` shows why its pod is not ready).",
+        sentence=f"No pod of {_citadel(rotation)} is ready, so nothing signs with the {which} root: mend that "
+        "first (`kubectl describe` shows why it is not ready).",
     )
 
 

@@ -187,7 +187,7 @@ def _restart_if_behind(run: Run) -> Acted:
 
 def _behind(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
     reissued = _secrets_ended(run)
-    pods = [p for p in snapshot.control_plane_pods if belongs(p, workload) and not p.deleting]
+    pods = [p for p in snapshot.control_plane_pods if _belongs(p, workload) and not p.deleting]
     return any(_started_before(pod, reissued_at(pod, snapshot) or reissued) for pod in pods) or not pods
 
 
@@ -195,8 +195,7 @@ def _secrets_ended(run: Run) -> datetime | None:
     return next((s.ended_at for step, s in run.rotation.walk if step.kind is StepKind.AWAIT_SECRETS), None)
 
 
-def belongs(pod: Pod, workload: Workload) -> bool:
-    """Whether that is a pod of this workload."""
+def _belongs(pod: Pod, workload: Workload) -> bool:
     owner = f"{workload.ref.kind} {workload.ref.name}"
     return pod.workload == owner and pod.ref.namespace == workload.ref.namespace
 
@@ -239,7 +238,7 @@ def _gone(run: Run) -> Proof:
 def _restarted_since(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
     """Somebody else's mark came after ours: then their restart will do, if it came after our beginning."""
     entered = run.state.entered_at
-    pods = [p for p in snapshot.control_plane_pods if belongs(p, workload) and not p.deleting]
+    pods = [p for p in snapshot.control_plane_pods if _belongs(p, workload) and not p.deleting]
     return bool(pods) and all(entered and p.started_at and p.started_at > entered for p in pods)
 
 

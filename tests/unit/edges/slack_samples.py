@@ -467,6 +467,8 @@ REPLIES: dict[str, Reply] = {
         never_checked=(MeshName("dev"),),
     ),
     "status quiet": StatusShown(active=(), checks=(), never_checked=()),
-    "history": HistoryShown(mesh=PROD, rotations=(ROTATIONS["done"], ROTATIONS["rejected"])),
+    "history": HistoryShown(
+        mesh=PROD, rotations=(ROTATIONS["done"], ROTATIONS["ended short"], ROTATIONS["rejected"])
+    ),
     "history empty": HistoryShown(mesh=PROD, rotations=()),
 }
