@@ -101,7 +101,7 @@ class Rotation:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     outcome: str = ""
-    """Why it paused or how it ended, in a sentence."""
+    """What holds it up, why it paused or how it ended, in a sentence."""
     version: int = 0
     """Counts writes; a write from an older version loses."""
 
