@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from bot.core.ids import MeshName
 from bot.edges.slack.render import Rendered, render, reply_shown
 from bot.edges.slack.render.dialogs import rejection_dialog, transition_dialog
+from bot.edges.slack.render.steps import undoing
 from tests.unit.edges.slack_samples import (
     APPROVERS,
     CARD,
@@ -18,6 +20,8 @@ from tests.unit.edges.slack_samples import (
     REPLIES,
     ROTATION_ID,
     ROTATIONS,
+    STEPS,
+    a_plan,
     proposed,
 )
 
@@ -60,3 +64,12 @@ def test_dialogs_are_as_pinned() -> None:
     meshes = (PROD, MeshName("stage"))
     hold("dialog transition several", transition_dialog(meshes, lifetime=lifetime, channel="C0MESH"))
     hold("dialog rejection", rejection_dialog(ROTATION_ID, channel="C0MESH"))
+
+
+def test_an_undo_that_goes_the_same_way_is_said_in_a_sentence() -> None:
+    plan = replace(a_plan(), undo_steps=STEPS[1:])
+
+    assert undoing(plan) == (
+        "*If it goes wrong* it pauses and asks. *Roll back* is part of this approval: steps 2 to "
+        f"{len(STEPS)} once more, with the old root's very bytes from the backup (about 7 min 12 s)."
+    )
