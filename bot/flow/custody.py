@@ -57,6 +57,23 @@ def _by_whom(snapshot: MeshSnapshot) -> str:
     return f" by {managers[-1]}" if managers else " by somebody else"
 
 
+def old_root_of(rotation: Rotation, mesh: MeshPorts) -> bytes:
+    """`ca-cert.pem` as it was before (PEM, to the byte), from the backup, and proved to be that.
+
+    Raises:
+        ObjectAbsent: there is no backup of this rotation.
+        ClusterConflict: somebody wrote something else into it.
+    """
+    plan = rotation.plan
+    pem = mesh.writer.backed_up_root(rotation.id)
+    if not plan.secret.with_value(CA_CERTIFICATE, pem).same_data(plan.secret):
+        raise ClusterConflict(
+            f"{plan.backup_ref} does not hold the old root any more: it was changed since the backup",
+            hint=f"Put back what was there, from a backup of the cluster or of {plan.backup_ref}; then choose.",
+        )
+    return pem
+
+
 def workload_of(snapshot: MeshSnapshot, ref: ObjectRef | None) -> Workload | None:
     """The control plane workload of that name; None when it was not listed."""
     return next((w for w in snapshot.workloads if w.ref == ref), None)
@@ -80,8 +97,8 @@ def out_of_hand(rotation: Rotation, mesh: MeshPorts, *, now: datetime) -> str:
         if why_not(live, plan.secret, secret_after(plan)):
             return f"{plan.secret_ref} was changed{_by_whom(snapshot)}"
         if rotation.backwards and why_not(live, plan.secret):
-            mesh.writer.backed_up_root(rotation.id)
-    except ObjectAbsent as fault:
+            old_root_of(rotation, mesh)
+    except (ObjectAbsent, ClusterConflict) as fault:
         return fault.message
     for reload in (step.target for step in plan.steps if step.kind is StepKind.RELOAD_CA):
         if workload_of(snapshot, reload) is None:
