@@ -105,7 +105,7 @@ class Rotation:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     outcome: str = ""
-    """Why it paused or how it ended, in a sentence."""
+    """What holds it up, why it paused or how it ended, in a sentence."""
     left_behind: tuple[Straggler, ...] = ()
     """Everything that was not proved when it was ended short, as seen at that moment."""
     paused_at: datetime | None = None

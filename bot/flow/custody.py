@@ -5,7 +5,9 @@ Anything else in it was written by somebody else, and then nothing is proved and
 
 from bot.core.mesh import MeshSnapshot, ObjectRef, Part, SecretState, Unread, Workload
 from bot.core.plan import Plan, StepKind
+from bot.core.rotation import Rotation
 from bot.errors import ClusterConflict, ClusterUnreachable, ObjectAbsent
+from bot.flow.ports import MeshPorts
 
 AUTHORITY = frozenset({Part.AUTHORITY})
 CA_CERTIFICATE = "ca-cert.pem"
@@ -52,6 +54,23 @@ def by_whom(snapshot: MeshSnapshot) -> str:
     """` by kubectl-edit`: who wrote the CA secret last, as far as Kubernetes knows."""
     managers = snapshot.ca_secret.managers if snapshot.ca_secret else ()
     return f" by {managers[-1]}" if managers else " by somebody else"
+
+
+def old_root_of(rotation: Rotation, mesh: MeshPorts) -> bytes:
+    """`ca-cert.pem` as it was before (PEM, to the byte), from the backup, and proved to be that.
+
+    Raises:
+        ObjectAbsent: there is no backup of this rotation.
+        ClusterConflict: somebody wrote something else into it.
+    """
+    plan = rotation.plan
+    pem = mesh.writer.backed_up_root(rotation.id)
+    if not plan.secret.with_value(CA_CERTIFICATE, pem).same_data(plan.secret):
+        raise ClusterConflict(
+            f"{plan.backup_ref} does not hold the old root any more: it was changed since the backup",
+            hint=f"Put back what was there, from a backup of the cluster or of {plan.backup_ref}; then choose.",
+        )
+    return pem
 
 
 def workload_of(snapshot: MeshSnapshot, ref: ObjectRef | None) -> Workload | None:

@@ -18,7 +18,16 @@ from bot.core.record import EndOffered
 from bot.core.rotation import Decision, Rotation
 from bot.core.wording import count
 from bot.errors import ClusterConflict, ObjectAbsent
-from bot.flow.custody import CA_STEPS, by_whom, secret_after, state_in, surely_gone, why_not, workload_of
+from bot.flow.custody import (
+    CA_STEPS,
+    by_whom,
+    old_root_of,
+    secret_after,
+    state_in,
+    surely_gone,
+    why_not,
+    workload_of,
+)
 from bot.flow.ports import MeshPorts
 from bot.flow.runners import VERIFIED, Run, prove_everything
 
@@ -84,8 +93,8 @@ def _out_of_hand(rotation: Rotation, mesh: MeshPorts, snapshot: MeshSnapshot, *,
         if why_not(live, *_workable(rotation, now=now)):
             return f"{plan.secret_ref} was changed{by_whom(snapshot)}"
         if rotation.backwards and why_not(live, plan.secret):
-            mesh.writer.backed_up_root(rotation.id)
-    except ObjectAbsent as fault:
+            old_root_of(rotation, mesh)
+    except (ObjectAbsent, ClusterConflict) as fault:
         return fault.message
     citadel = _citadel(rotation)
     if workload_of(snapshot, citadel) is None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from bot.sandbox.cluster.faults import Effect
+from bot.sandbox.cluster.faults import Effect, Fault
 from bot.sandbox.cluster.kubelet import Trouble
 from bot.sandbox.cluster.resources import SECRETS
 from bot.sandbox.slack.faults import MethodFault
@@ -36,7 +36,13 @@ def test_rows_31_33_and_36_a_rotation_through_bad_weather_writes_once_and_tells_
         room.inject(effect=Effect.DROP_AFTER, dry_run=False, **CA_WRITE)
         room.inject(effect=Effect.DROP_AFTER, verb="patch", resource="secrets", name="rootkeeper-backup")
         room.inject(effect=Effect.DROP_AFTER, verb="patch", resource="deployments", times=2)
-        room.inject(effect=Effect.STATUS, verb="list", code=500, times=3, after=20)
+        # not before: what cannot be read when the approval is taken has the approver asked to press again
+        room.when(
+            root_written,
+            lambda: room.cluster._cluster.faults.add(
+                Fault(user="rootkeeper", effect=Effect.STATUS, verb="list", code=500, times=30)
+            ),
+        )
         room.slack.fail("chat.postMessage", MethodFault(answer="ratelimited"), times=3)
         room.slack.fail("chat.postMessage", MethodFault(answer="server_error"), times=2)
         room.slack.fail("chat.update", MethodFault(answer="drop", after_effect=True), times=2)

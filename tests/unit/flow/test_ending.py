@@ -494,6 +494,17 @@ def test_a_roll_back_whose_backup_is_gone_ends() -> None:
     ended_with(world, "there is no backup of rotation")
 
 
+def test_a_roll_back_whose_backup_somebody_changed_ends() -> None:
+    world = paused_at("await-secrets")
+    world.press(Act.ROLL_BACK)
+    assert world.cluster.backup is not None
+    for key in world.cluster.backup.data:
+        world.cluster.backup.data[key] = FOREIGN
+    world.run(each=lambda: None)
+
+    ended_with(world, "does not hold the old root any more")
+
+
 def test_a_rotation_whose_citadel_is_gone_ends() -> None:
     world = World()
     world.running("reload-ca")

@@ -148,6 +148,29 @@ def test_rolling_back_over_a_foreign_root_is_refused_by_the_gate() -> None:
     assert world.live_root == FOREIGN
 
 
+def test_a_roll_back_writes_nothing_from_a_backup_that_somebody_changed() -> None:
+    world = World()
+    world.running("await-secrets")
+    world.press(Act.CANCEL)
+    world.run()
+    world.press(Act.ROLL_BACK)
+    assert world.cluster.backup is not None
+    kept = next(key for key in world.cluster.backup.data if key.endswith(ROOT_KEY))
+    true_copy = world.cluster.backup.data[kept]
+    world.cluster.backup.data[kept] = FOREIGN
+    with unchanged(world):
+        halted(world)
+    paused = world.state, world.rotation.outcome
+    world.cluster.backup.data[kept] = true_copy
+
+    world.press(Act.KEEP_WAITING)
+    world.run()
+
+    assert paused[0] is RotationState.PAUSED
+    assert "does not hold the old root any more" in paused[1]
+    assert world.state is RotationState.ROLLED_BACK
+
+
 def test_the_old_bytes_put_back_by_hand_are_recognised_by_a_roll_back() -> None:
     world = World()
     world.running("await-secrets")

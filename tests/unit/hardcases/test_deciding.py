@@ -34,7 +34,7 @@ def planned(mesh: MeshSnapshot, *, at: datetime = NOW) -> Plan:
     seen = citadel_mesh(mesh, recognise(mesh))
     assert seen is not None
     pem = replace_first(candidate(), seen.secret.root.certificates)
-    return plan_extension(seen, candidate(), ca_cert_pem=pem, findings=(), at=at)
+    return plan_extension(seen, candidate(), ca_cert_pem=pem, notes=(), at=at)
 
 
 @cache

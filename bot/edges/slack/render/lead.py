@@ -57,8 +57,7 @@ def lead(rotation: Rotation) -> str:
         case S.PROPOSED:
             return _proposed(rotation)
         case S.APPROVED:
-            by = f" It starts before {moment(rotation.start_by)} or not at all." if rotation.start_by else ""
-            return f"A second person has approved.{by} Nothing to do now."
+            return _approved(rotation, outcome)
         case S.RUNNING:
             return _running(rotation)
         case S.PAUSED:
@@ -81,6 +80,13 @@ def _proposed(rotation: Rotation) -> str:
         f"*Nothing has changed yet.* Somebody else must press *Approve* before "
         f"{moment(rotation.expires_at)}; it then starts at once and takes about {span(plan.takes)}."
     )
+
+
+def _approved(rotation: Rotation, outcome: str) -> str:
+    by = f" It starts before {moment(rotation.start_by)} or not at all." if rotation.start_by else ""
+    if outcome:
+        return f"A second person has approved.{by}\n*Not started yet:* {outcome} It is tried again."
+    return f"A second person has approved.{by} Nothing to do now."
 
 
 def _running(rotation: Rotation) -> str:

@@ -1,5 +1,7 @@
 """The steps of a rotation as lines: before the approval with what they do, afterwards with how they went."""
 
+from datetime import timedelta
+
 from bot.core.plan import Plan, Step
 from bot.core.progress import StepState, StepStatus, Straggler
 from bot.core.rotation import Rotation, RotationState
@@ -31,9 +33,13 @@ def undoing(plan: Plan) -> str:
     """How the whole is undone, in a paragraph."""
     if not plan.undo_steps:
         return "*If it goes wrong:* there is nothing to undo by steps of its own."
+    asks = "*If it goes wrong* it pauses and asks. *Roll back* is part of this approval"
+    first = len(plan.steps) - len(plan.undo_steps)
+    if plan.undo_steps == plan.steps[first:]:
+        again = f"steps {first + 1} to {len(plan.steps)} once more, with the old root's very bytes from the backup"
+        return f"{asks}: {again} (about {span(sum((s.takes for s in plan.undo_steps), timedelta()))})."
     each = max(1500 // len(plan.undo_steps) - 10, 20)
     steps = " · ".join(f"{at}. {safe(s.title, each)}" for at, s in enumerate(plan.undo_steps, start=1))
-    asks = "*If it goes wrong* it pauses and asks. *Roll back* is part of this approval"
     return f"{asks} and goes back to the old root: {steps}"
 
 

@@ -3,11 +3,11 @@
 from bot.core.progress import Straggler
 from bot.core.record import Event, Milestone, RequestFailed, Result, StragglerFile
 from bot.core.rotation import Rotation
-from bot.core.wording import count
+from bot.core.wording import count, visible
 from bot.edges.slack.render.blocks import Block, Rendered, context, message, packed, section
 from bot.edges.slack.render.reports import finding_line, tally_line
 from bot.edges.slack.render.steps import straggler_line
-from bot.edges.slack.render.words import code, mention, safe, sentence, visible
+from bot.edges.slack.render.words import code, mention, safe, sentence
 
 MAX_STRAGGLERS = 10
 
