@@ -1,9 +1,12 @@
 """Every act but the approval: reject, cancel, keep waiting, roll back."""
 
+from collections.abc import Callable
+
 import pytest
 
-from bot.core.approval import Act
+from bot.core.approval import Act, acts_open_to
 from bot.core.ids import RotationId
+from bot.core.intent import Verb
 from bot.core.record import Event
 from bot.core.rotation import RotationState
 from bot.flow.decide import decide
@@ -155,3 +158,81 @@ def test_no_decision_touches_the_mesh() -> None:
     with unchanged(world):
         for act in set(Act) - {Act.REQUEST}:
             world.press(act)
+
+
+# --- what a card shows is what counts --------------------------------------------------------------
+
+
+def stuck(world: World) -> None:
+    world.cluster.member("cart").fault = "its pod is Pending"
+    world.running("await-proxies")
+    world.run()
+
+
+def stuck_on_the_way_back(world: World) -> None:
+    stuck(world)
+    world.press(Act.ROLL_BACK)
+    world.run()
+
+
+def stopping(world: World) -> None:
+    world.running("await-secrets")
+    world.press(Act.CANCEL)
+
+
+def rolling_back(world: World) -> None:
+    stuck(world)
+    world.press(Act.ROLL_BACK)
+
+
+def done(world: World) -> None:
+    world.approved()
+    world.run()
+
+
+def ended_short(world: World) -> None:
+    stuck(world)
+    world.end()
+
+
+STANDINGS: dict[str, tuple[Callable[[World], object], RotationState]] = {
+    "proposed": (World.proposed, RotationState.PROPOSED),
+    "approved": (World.approved, RotationState.APPROVED),
+    "running": (lambda world: world.running("await-secrets"), RotationState.RUNNING),
+    "stopping": (stopping, RotationState.RUNNING),
+    "paused": (stuck, RotationState.PAUSED),
+    "rolling back": (rolling_back, RotationState.ROLLING_BACK),
+    "paused on the way back": (stuck_on_the_way_back, RotationState.PAUSED),
+    "done": (done, RotationState.DONE),
+    "ended short": (ended_short, RotationState.ENDED_SHORT),
+}
+
+
+@pytest.mark.parametrize("act", sorted(set(Act) - {Act.REQUEST}))
+@pytest.mark.parametrize("name", STANDINGS)
+def test_an_act_is_taken_exactly_where_the_card_has_its_button(name: str, act: Act) -> None:
+    world = World()
+    bring, state = STANDINGS[name]
+    bring(world)
+    before, refused = world.rotation, len(refusals(world))
+    assert before.state is state
+
+    if act is Act.END:
+        world.end()
+    else:
+        world.press(act)
+
+    taken = act in acts_open_to(before)
+    assert (len(refusals(world)) == refused, world.rotation != before) == (taken, taken)
+
+
+@pytest.mark.parametrize("name", STANDINGS)
+def test_the_cancel_that_is_typed_counts_as_the_button_does(name: str) -> None:
+    world = World()
+    bring, _ = STANDINGS[name]
+    bring(world)
+    before = world.rotation
+
+    world.type(Verb.CANCEL, by=BEN)
+
+    assert (world.rotation != before) is (Act.CANCEL in acts_open_to(before))
