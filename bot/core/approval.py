@@ -19,7 +19,7 @@ class Act(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     CANCEL = "cancel"
-    """Withdraw a proposal, or stop a running rotation before its next step."""
+    """Withdraw a proposal, or stop a running rotation before it does anything more."""
     KEEP_WAITING = "keep waiting"
     ROLL_BACK = "roll back"
     END = "end here"
@@ -195,7 +195,7 @@ _NAMES = {
 def _not_open(act: Act, rotation: Rotation) -> Refusal:
     """Why that is not among the choices, and what is."""
     if rotation.state is RotationState.RUNNING and act is Act.CANCEL:
-        return Refusal(code="already_stopping", sentence="It already stops before its next step.")
+        return Refusal(code="already_stopping", sentence="It is stopping already.")
     if rotation.state is not RotationState.PAUSED or act not in _NAMES:
         return Refusal(
             code="already_" + rotation.state, sentence=f"Too late: this rotation {rotation.standing}."

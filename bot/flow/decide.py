@@ -7,7 +7,7 @@ looked at again with the new record, because the other decision may have settled
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.core.approval import Act, Approvers, Circumstances, PersonFacts, Refusal, authorise
+from bot.core.approval import Act, Approvers, Circumstances, Refusal, authorise
 from bot.core.ids import PlanDigest, RotationId, TeamId
 from bot.core.record import AuditEvent, Caller, Change, EndOffered, Event, Result
 from bot.core.rotation import Decision, Person, Rotation, RotationState
@@ -67,21 +67,32 @@ class _ImpossibleError(Exception):
         self.offer = offer
 
 
-def heard(
-    court: Court, caller: Caller, act: Act, *, rotation: Rotation | None
-) -> tuple[Person, Refusal | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """Who asked, whether they may, and who may approve just now."""
+
+    person: Person
+    refusal: Refusal | None = None
+    approvers: Approvers = NOBODY
+
+    @property
+    def seen(self) -> tuple[tuple[str, str], ...]:
+        """For the audit record: a person who is added to a group and taken out again leaves a trace."""
+        users = " ".join(sorted(self.approvers.users))
+        return (("approvers", users), ("approvers_configured", " ".join(self.approvers.configured)))
+
+
+def heard(court: Court, caller: Caller, act: Act, *, rotation: Rotation | None) -> Hearing:
     """Look everything up now and ask whether this may be done; who cannot be looked up may not."""
     try:
-        facts, refusal = _looked_up(court, caller, act, rotation)
+        return _looked_up(court, caller, act, rotation)
     except DirectoryUnavailable as fault:
         stranger = Person(team=caller.team, user=caller.user, name=caller.name)
-        return stranger, Refusal(code="lookup_failed", sentence=f"{fault.message}. {fault.hint}")
-    return facts.person, refusal
+        no = Refusal(code="lookup_failed", sentence=f"{fault.message}. {fault.hint}")
+        return Hearing(person=stranger, refusal=no)
 
 
-def _looked_up(
-    court: Court, caller: Caller, act: Act, rotation: Rotation | None
-) -> tuple[PersonFacts, Refusal | None]:
+def _looked_up(court: Court, caller: Caller, act: Act, rotation: Rotation | None) -> Hearing:
     person = court.directory.person(caller.team, caller.user)
     circumstances = Circumstances(
         channel=caller.channel,
@@ -93,13 +104,13 @@ def _looked_up(
     # Slack rations the other lookups (20 a minute): nobody who may not anyway can use them up for those who may.
     refusal = authorise(act, person, approvers=NOBODY, rotation=rotation, circumstances=circumstances)
     if refusal and refusal.code not in SETTLED_BY_APPROVERS:
-        return person, refusal
+        return Hearing(person=person.person, refusal=refusal)
     approvers = court.directory.approvers()
     circumstances = replace(circumstances, channel_fault=court.directory.channel_fault(caller.channel))
     refusal = authorise(act, person, approvers=approvers, rotation=rotation, circumstances=circumstances)
     if refusal is None and act is Act.APPROVE and rotation is not None:
         refusal = _requester_gone(court, rotation)
-    return person, refusal
+    return Hearing(person=person.person, refusal=refusal, approvers=approvers)
 
 
 def _requester_gone(court: Court, rotation: Rotation) -> Refusal | None:
@@ -120,10 +131,10 @@ def consider_end(court: Court, mesh: MeshPorts, caller: Caller, *, rotation_id: 
         RecordAbsent, StoreError, and the cluster's errors.
     """
     rotation = court.store.rotation(rotation_id)
-    person, refusal = heard(court, caller, Act.END, rotation=rotation)
-    weighed = refusal or weigh(rotation, mesh, now=court.clock.now())
+    hearing = heard(court, caller, Act.END, rotation=rotation)
+    weighed = hearing.refusal or weigh(rotation, mesh, now=court.clock.now())
     if isinstance(weighed, Refusal):
-        return _refused(court, caller, Act.END, rotation=rotation, person=person, refusal=weighed)
+        return _refused(court, caller, Act.END, rotation=rotation, hearing=hearing, refusal=weighed)
     return Decided(rotation=rotation, sentence="", offer=offered(rotation, weighed))
 
 
@@ -144,13 +155,13 @@ def decide(
     """
     for _ in range(TRIES):
         rotation = court.store.rotation(rotation_id)
-        person, refusal = heard(court, caller, act, rotation=rotation)
-        if refusal:
-            return _refused(court, caller, act, rotation=rotation, person=person, refusal=refusal)
+        hearing = heard(court, caller, act, rotation=rotation)
+        if hearing.refusal:
+            return _refused(court, caller, act, rotation=rotation, hearing=hearing, refusal=hearing.refusal)
         try:
-            return _take(court, mesh, caller, act, rotation=rotation, person=person, note=note, shown=shown)
+            return _take(court, mesh, caller, act, rotation=rotation, hearing=hearing, note=note, shown=shown)
         except _ImpossibleError as no:
-            refused = _refused(court, caller, act, rotation=rotation, person=person, refusal=no.refusal)
+            refused = _refused(court, caller, act, rotation=rotation, hearing=hearing, refusal=no.refusal)
             return replace(refused, offer=no.offer)
         except LostRace:
             continue
@@ -160,7 +171,7 @@ def decide(
 
 
 def _refused(
-    court: Court, caller: Caller, act: Act, *, rotation: Rotation, person: Person, refusal: Refusal
+    court: Court, caller: Caller, act: Act, *, rotation: Rotation, hearing: Hearing, refusal: Refusal
 ) -> Decided:
     audit = AuditEvent(
         event=Event.REFUSED,
@@ -168,7 +179,7 @@ def _refused(
         mesh=rotation.mesh,
         rotation_id=rotation.id,
         digest=rotation.digest,
-        person=person,
+        person=hearing.person,
         channel=caller.channel,
         detail=(("act", act), ("code", refusal.code)),
     )
@@ -183,12 +194,12 @@ def _take(
     act: Act,
     *,
     rotation: Rotation,
-    person: Person,
+    hearing: Hearing,
     note: str,
     shown: str,
 ) -> Decided:
-    now = court.clock.now()
-    decision = Decision(act=act, person=person, at=now, digest=PlanDigest(rotation.digest), note=note[:500])
+    now, digest = court.clock.now(), PlanDigest(rotation.digest)
+    decision = Decision(act=act, person=hearing.person, at=now, digest=digest, note=note[:500])
     match act:
         case Act.APPROVE:
             change, sentence = _approve(court, mesh, rotation, decision=decision)
@@ -204,13 +215,16 @@ def _take(
             change, sentence = _end(mesh, rotation, decision, shown=shown), "Ended here; the thread says how."
         case Act.REQUEST:
             raise ValueError("a request is proposed, not decided")
-    written = court.store.commit(_with_door(change, caller))
+    written = court.store.commit(_with_circumstances(change, caller, hearing))
     return Decided(rotation=written or rotation, sentence=sentence)
 
 
-def _with_door(change: Change, caller: Caller) -> Change:
-    """Where the decision was taken belongs into its audit rows."""
-    return replace(change, audit=tuple(replace(row, channel=caller.channel) for row in change.audit))
+def _with_circumstances(change: Change, caller: Caller, hearing: Hearing) -> Change:
+    """Where the decision was taken, and who could take it, belongs into its audit rows."""
+    audit = tuple(
+        replace(row, channel=caller.channel, detail=(*row.detail, *hearing.seen)) for row in change.audit
+    )
+    return replace(change, audit=audit)
 
 
 def _approve(court: Court, mesh: MeshPorts, rotation: Rotation, *, decision: Decision) -> tuple[Change, str]:
@@ -241,11 +255,11 @@ def _reject(rotation: Rotation, decision: Decision) -> Change:
 
 
 def _cancel(rotation: Rotation, decision: Decision) -> tuple[Change, str]:
-    """A running rotation stops before its next step and asks; any other has changed nothing and ends."""
+    """A running rotation stops before it does anything more; any other has changed nothing and ends."""
     decided = rotation.decided(decision)
     if rotation.state is RotationState.RUNNING:
         stopping = replace(decided, stop_requested=True)
-        return _told(stopping, Event.STOP_REQUESTED, decision), "It stops before its next step."
+        return _told(stopping, Event.STOP_REQUESTED, decision), "It stops before it does anything more."
     ended = decided.moved(RotationState.CANCELLED, now=decision.at, outcome=decision.note)
     return _told(ended, Event.CANCELLED, decision), "Cancelled; nothing was changed."
 

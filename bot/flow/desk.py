@@ -155,14 +155,14 @@ class FrontDesk:
 
     def _request(self, caller: Caller, intent: Intent) -> None:
         mesh = self._mesh(intent)
-        person, refusal = heard(self.court, caller, Act.REQUEST, rotation=None)
-        if refusal:
-            self._audit_refusal(caller, intent.mesh, person, code=refusal.code)
-            self.replies.reply(caller, Refused(sentence=refusal.sentence))
+        hearing = heard(self.court, caller, Act.REQUEST, rotation=None)
+        if hearing.refusal:
+            self._audit_refusal(caller, intent.mesh, hearing.person, code=hearing.refusal.code)
+            self.replies.reply(caller, Refused(sentence=hearing.refusal.sentence))
         elif not self._is_busy(caller, self._active(intent.mesh)):
             lifetime = intent.lifetime or self.court.rules.root_lifetime
             draft = draft_plan(mesh, self.court.clock, self.court.keys, lifetime=lifetime)
-            self._propose(caller, intent, person, draft=draft)
+            self._propose(caller, intent, hearing.person, draft=draft)
 
     def _active(self, mesh: MeshName) -> Rotation | None:
         return next((r for r in self.court.store.active_rotations() if r.mesh == mesh), None)

@@ -447,7 +447,7 @@ REPLIES: dict[str, Reply] = {
         sentence="You asked for this rotation; a second person must approve it.", hint="Ask Ben"
     ),
     "refused wrong channel": Refused(sentence="Rotations are decided in <#C0MESH> only."),
-    "noted": Noted(sentence="Stopping before the next step"),
+    "noted": Noted(sentence="It stops before it does anything more"),
     "help": HelpShown(
         meshes=(PROD, MeshName("stage")), lead="There is no command `chekc`. Did you mean `check`?"
     ),

@@ -298,7 +298,7 @@ def test_buttons_carry_the_rotation_id_and_nothing_else() -> None:
     [
         ("proposed", ["Approve", "Reject…", "Cancel"]),
         ("approved", ["Cancel"]),
-        ("running", ["Stop before the next step"]),
+        ("running", ["Stop"]),
         ("stopping", []),
         ("paused", ["Keep waiting", "Roll back", "End here…"]),
         ("paused rolling back", ["Keep waiting", "End here…"]),

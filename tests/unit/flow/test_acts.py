@@ -61,7 +61,7 @@ def test_a_stop_of_a_running_rotation_is_told_at_once() -> None:
     assert world.state is RotationState.RUNNING
     assert world.rotation.stop_requested
     assert world.told()[-1] == "stop_requested"
-    assert world.said[-1] == "It stops before its next step."
+    assert world.said[-1] == "It stops before it does anything more."
 
 
 @pytest.mark.parametrize("act", [Act.KEEP_WAITING, Act.ROLL_BACK, Act.END, Act.CANCEL])

@@ -155,7 +155,13 @@ def test_the_whole_channel_hears_it_and_the_audit_record_has_it() -> None:
     assert [one.what for one in message.content.stragglers] == [CART]
     row = world.store.audit[-1]
     assert (row.event, row.person, row.channel) == (Event.ENDED_SHORT, CLEO.person, "C0MESH")
-    assert dict(row.detail) == {"outcome": world.rotation.outcome, "left": "1", "note": "waits for a node"}
+    assert dict(row.detail) == {
+        "outcome": world.rotation.outcome,
+        "left": "1",
+        "note": "waits for a node",
+        "approvers": " ".join(sorted(world.directory.approving)),
+        "approvers_configured": " ".join(world.directory.approving),
+    }
 
 
 def test_more_than_a_message_shows_come_as_a_file_and_are_all_on_record() -> None:
@@ -207,10 +213,13 @@ def test_it_stands_in_nobodys_way_afterwards() -> None:
 
     world.type(Verb.VERIFY, by=DORA)
     verified = world.store.messages[-1].content
+    world.run()
+    lease = world.cluster.lease
     world.clock.pass_by(SOON)
     world.approved()
     world.run()
 
+    assert lease is None
     assert isinstance(verified, ReportPosted)
     assert (verified.report.root, verified.report.verdict) == (new_root, Verdict.OK)
     assert world.state is RotationState.DONE

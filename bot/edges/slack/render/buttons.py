@@ -27,7 +27,7 @@ def _button(act: Act, rotation: Rotation) -> Block:
             return _reject(rotation)
         case Act.CANCEL:
             running = rotation.state is RotationState.RUNNING
-            return _cancel(rotation, "Stop before the next step" if running else "Cancel")
+            return _cancel(rotation, "Stop" if running else "Cancel")
         case Act.KEEP_WAITING:
             return _keep_waiting(rotation)
         case Act.ROLL_BACK:
@@ -62,11 +62,14 @@ def _reject(rotation: Rotation) -> Block:
 
 def _cancel(rotation: Rotation, label: str) -> Block:
     says = f"{label}: root rotation of {rotation.mesh}"
+    mesh = f"*{safe(rotation.mesh, 60)}*"
+    ends = f"The root rotation of {mesh} ends. Nothing has been changed."
+    stops = f"Nothing more is begun in {mesh}. If the root has been written, a person then decides how it goes on."
     pressed = button(Button.CANCEL, label, value=rotation.id, says=says)
     return confirmed(
         pressed,
         title=f"{label}?",
-        text=f"The root rotation of *{safe(rotation.mesh, 60)}* ends before its next step.",
+        text=stops if rotation.state is RotationState.RUNNING else ends,
         yes="Yes, stop it",
         no="Go on",
     )

@@ -91,7 +91,7 @@ def _approved(rotation: Rotation, outcome: str) -> str:
 
 def _running(rotation: Rotation) -> str:
     if rotation.stop_requested:
-        return "*A stop was asked for:* the current step is finished, then it ends."
+        return "*A stop was asked for:* nothing more is begun."
     at = rotation.current
     doing = f"Now: {safe(at[0].title, 200)}." if at else "All steps are made."
     return f"{doing} Progress is in the thread. Nothing to do now."

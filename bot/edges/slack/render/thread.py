@@ -25,7 +25,7 @@ _SAID = {
     Event.STEP_DONE: "✅ *Done*",
     Event.PAUSED: "⏸️ *Paused, a decision is needed*",
     Event.RESUMED: "▶️ *Goes on*",
-    Event.STOP_REQUESTED: "🛑 *Stop asked for:* it ends before its next step",
+    Event.STOP_REQUESTED: "🛑 *Stop asked for:* nothing more is begun",
     Event.ROLLING_BACK: "↩️ *Rolling back* to the old root",
     Event.DONE: "✅ *Rotation done*",
     Event.FAILED: "❌ *Rotation failed*",
