@@ -1,16 +1,19 @@
-"""What is due: a warning per threshold once for ever, a line and a reminder of a pause once a day.
+"""What is due: a warning once a threshold, a line and a reminder of a pause once a day, an alarm once.
 
 The memory comes from the store; nothing here remembers. A longer policy (snooze, several meshes)
 will be more rows here and nothing elsewhere.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.core.checks.holders import mutual_tls_use
+from bot.core.checks.table import EXPIRY, HOLDERS, NOT_EXPIRED, RECOGNISED
+from bot.core.findings import Finding, Severity, Verdict
 from bot.core.ids import Fingerprint, MeshName
 from bot.core.mesh import MeshSnapshot
-from bot.core.record import Given, NoticeMemory
+from bot.core.record import CheckRecord, Given, NoticeMemory
 from bot.core.rotation import Rotation, RotationState
 
 LADDER = (90, 60, 30, 14, 7, 3, 1, 0)
@@ -18,6 +21,48 @@ LADDER = (90, 60, 30, 14, 7, 3, 1, 0)
 
 IN_PEACE = timedelta(hours=12)
 """How long a pause is not brought to mind again, though a new day may have begun."""
+
+
+ON_THE_LADDER = frozenset({EXPIRY.id, NOT_EXPIRED.id})
+"""What the thresholds tell of."""
+
+SETTLING = frozenset(check.id for check in HOLDERS)
+"""What comes and goes while pods start and secrets are re-issued: told when two checks in a row saw it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarms:
+    """What of a check's findings a person must see, beside the root's end."""
+
+    standing: tuple[str, ...]
+    """Every alarming check id, as found now."""
+    fresh: tuple[str, ...]
+    """Those to tell now."""
+    told: tuple[str, ...]
+    """Those told and still standing, the fresh ones included: told once until they are gone."""
+
+
+def due_alarms(
+    findings: Iterable[Finding], *, before: CheckRecord | None, holders_matter: bool, heard: bool
+) -> Alarms:
+    """What is due beside the root's end: whatever is red or unknown and more than a note.
+
+    Holders do not matter while a rotation is bringing them up, and where nothing uses the root. `heard`:
+    a warning is told by the same check and shows every finding, so nothing needs to be told twice.
+    """
+    ignored = frozenset() if holders_matter else SETTLING
+    standing = tuple(
+        f.check_id
+        for f in findings
+        if f.severity is not Severity.INFO
+        and f.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN)
+        and f.check_id not in ON_THE_LADDER | ignored | {RECOGNISED.id}
+    )
+    known = before.alarms_told if before else ()
+    seen = before.alarming if before else ()
+    fresh = tuple(i for i in standing if i not in known and (i not in SETTLING or i in seen or heard))
+    told = tuple(i for i in standing if i in known) + fresh
+    return Alarms(standing=standing, fresh=() if heard else fresh, told=told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

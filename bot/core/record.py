@@ -139,6 +139,15 @@ class DailyLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """What a scheduled check found beside the root's end, told when it appears: a message of its own."""
+
+    report: Report
+    check_ids: tuple[str, ...]
+    """The findings that are new; the report has the others, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckCouldNotRun:
     """A scheduled check did not happen: loud."""
 
@@ -179,6 +188,7 @@ Content = (
     | ReportPosted
     | Warned
     | DailyLine
+    | Alarm
     | CheckCouldNotRun
     | RequestFailed
     | StragglerFile
@@ -250,6 +260,10 @@ class CheckRecord:
     """The latest check of this mesh that ran, this one included."""
     told_at: datetime | None = None
     """When a check of this mesh last told a warning or a daily line, this one included."""
+    alarming: tuple[str, ...] = ()
+    """Ids of what it found that a person must see; of the one before, when this one could not run."""
+    alarms_told: tuple[str, ...] = ()
+    """Those of them that have been told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

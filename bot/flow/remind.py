@@ -10,8 +10,9 @@ from bot.core.authority import AuthorityKind
 from bot.core.checks.table import PRESENT, READABLE, RECOGNISED
 from bot.core.findings import Finding, Verdict
 from bot.core.ids import MeshName
-from bot.core.notices import Notice, due_notice, due_reminder, worth_warning
+from bot.core.notices import Alarms, Notice, due_alarms, due_notice, due_reminder, worth_warning
 from bot.core.record import (
+    Alarm,
     AuditEvent,
     Change,
     CheckCouldNotRun,
@@ -58,7 +59,7 @@ def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys) -> None:
         store.commit(loud)
         return
     try:
-        store.commit(_outcome(store, seen, mesh.name, now))
+        store.commit(_outcome(store, seen, mesh.name, now, keys))
     except LostRace:
         return  # another check of this mesh told it in the same moment
 
@@ -98,19 +99,26 @@ def _could_not_run(
     store: Store, mesh: MeshName, now: datetime, keys: Keys, *, message: str, hint: str
 ) -> Change:
     before = store.last_check(mesh)
-    last_success, told_at = (before.last_success, before.told_at) if before else (None, None)
+    last_success = before.last_success if before else None
     loud = CheckCouldNotRun(mesh=mesh, at=now, message=message, hint=hint, last_success=last_success)
     subject = f"check/{keys.rotation_id()}"
     return Change(
         check=CheckRecord(
-            mesh=mesh, at=now, ok=False, summary=message, last_success=last_success, told_at=told_at
+            mesh=mesh,
+            at=now,
+            ok=False,
+            summary=message,
+            last_success=last_success,
+            told_at=before.told_at if before else None,
+            alarming=before.alarming if before else (),
+            alarms_told=before.alarms_told if before else (),
         ),
         messages=(Message(subject=subject, placement=Placement.NEW, content=loud),),
         audit=(AuditEvent(event=Event.CHECK_FAILED, at=now, mesh=mesh, detail=(("fault", message),)),),
     )
 
 
-def _outcome(store: Store, seen: look.Look, mesh: MeshName, now: datetime) -> Change:
+def _outcome(store: Store, seen: look.Look, mesh: MeshName, now: datetime, keys: Keys) -> Change:
     report, before = seen.report, store.last_check(mesh)
     told_at = before.told_at if before else None
     notice = None
@@ -119,6 +127,13 @@ def _outcome(store: Store, seen: look.Look, mesh: MeshName, now: datetime) -> Ch
         notice = due_notice(
             mesh, report.root, remaining=report.remaining, memory=memory, told_at=told_at, now=now
         )
+    rotating = any(r.mesh == mesh and r.changed_the_cluster for r in store.active_rotations())
+    alarms = due_alarms(
+        report.findings,
+        before=before,
+        holders_matter=not rotating and worth_warning(seen.snapshot),
+        heard=notice is not None and notice.threshold is not None,
+    )
     return Change(
         check=CheckRecord(
             mesh=mesh,
@@ -128,11 +143,21 @@ def _outcome(store: Store, seen: look.Look, mesh: MeshName, now: datetime) -> Ch
             remaining=report.remaining,
             last_success=now,
             told_at=now if notice else told_at,
+            alarming=alarms.standing,
+            alarms_told=alarms.told,
         ),
-        messages=_messages(report, notice),
+        messages=(*_messages(report, notice), *_alarm(report, alarms, keys)),
         given=notice.given if notice else (),
         audit=(AuditEvent(event=Event.CHECKED, at=now, mesh=mesh, detail=(("verdict", report.verdict),)),),
     )
+
+
+def _alarm(report: Report, alarms: Alarms, keys: Keys) -> tuple[Message, ...]:
+    if not alarms.fresh:
+        return ()
+    content = Alarm(report=report, check_ids=alarms.fresh)
+    subject = f"alarm/{report.mesh}/{keys.rotation_id()}"
+    return (Message(subject=subject, placement=Placement.NEW, content=content),)
 
 
 def _messages(report: Report, notice: Notice | None) -> tuple[Message, ...]:

@@ -9,6 +9,7 @@ from bot.core.mesh import ObjectRef, SecretState
 from bot.core.plan import BlastRadius, Mode, Plan, RootFacts, Step, StepKind
 from bot.core.progress import Proof, StepState, StepStatus, Straggler
 from bot.core.record import (
+    Alarm,
     Card,
     CheckCouldNotRun,
     CheckRecord,
@@ -397,6 +398,7 @@ CONTENTS: dict[str, Content] = {
     "verify fine": ReportPosted(report=a_fine_report(), person=ANNA),
     "warning": Warned(threshold="14 days", report=a_report()),
     "daily line": DailyLine(report=a_report()),
+    "alarm": Alarm(report=a_report(), check_ids=("proxy.version",)),
     "check could not run": CheckCouldNotRun(
         mesh=PROD,
         at=NOW,

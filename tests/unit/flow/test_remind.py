@@ -9,12 +9,22 @@ from bot.core.approval import Act
 from bot.core.ids import MeshName
 from bot.core.intent import Verb
 from bot.core.mesh import ForeignSigns, MutualTls, Part
-from bot.core.record import CheckCouldNotRun, CheckRecord, DailyLine, Event, Milestone, Placement, Warned
+from bot.core.record import (
+    Alarm,
+    CheckCouldNotRun,
+    CheckRecord,
+    DailyLine,
+    Event,
+    Milestone,
+    Placement,
+    Warned,
+)
 from bot.core.rotation import RotationState
 from bot.errors import ClusterUnreachable, StoreError
 from bot.flow.remind import remind
+from tests.fakes.certificates import a_key, key_pem, root_pem
 from tests.fakes.cluster import MESH, FakeCluster
-from tests.fakes.mesh import CITADEL, ROOT_KEY
+from tests.fakes.mesh import CITADEL, PRIVATE_KEY, ROOT_KEY
 from tests.unit.flow.world import NOW, Overtaken, SetClock, World
 
 DAY = timedelta(days=1)
@@ -39,6 +49,10 @@ def warned(world: World) -> list[str]:
 
 def loud(world: World) -> list[CheckCouldNotRun]:
     return [m.content for m in world.store.messages if isinstance(m.content, CheckCouldNotRun)]
+
+
+def alarms(world: World) -> list[tuple[str, ...]]:
+    return [m.content.check_ids for m in world.store.messages if isinstance(m.content, Alarm)]
 
 
 def lines(world: World) -> list[str]:
@@ -392,3 +406,103 @@ def test_another_meshs_pause_is_that_meshs_matter() -> None:
     remind(world.record, elsewhere, world.clock, world.keys)
 
     assert reminders(world) == []
+
+
+# --- what else goes wrong ---------------------------------------------------------------------------------
+
+
+def test_a_key_that_does_not_match_is_told_at_once_though_the_root_lives_long_and_only_once() -> None:
+    world = with_root(400)
+    checked(world, days=2)
+    world.cluster.change_data(PRIVATE_KEY, key_pem(a_key(4711)))
+
+    checked(world, days=5)
+
+    assert alarms(world) == [("ca.key_matches",)]
+    [message] = world.store.messages
+    assert message.placement is Placement.NEW
+    assert latest(world).alarms_told == ("ca.key_matches",)
+
+
+def test_what_is_gone_and_comes_back_is_told_again() -> None:
+    world = with_root(400)
+    good = world.cluster.secret.data[PRIVATE_KEY] if world.cluster.secret else b""
+    world.cluster.change_data(PRIVATE_KEY, b"not a key")
+    checked(world)
+    world.cluster.change_data(PRIVATE_KEY, good)
+    checked(world)
+    world.cluster.change_data(PRIVATE_KEY, b"not a key")
+
+    checked(world)
+
+    assert len(alarms(world)) == 2
+
+
+def test_what_cannot_be_read_is_told_at_once_by_name() -> None:
+    world = with_root(400)
+    world.cluster.hide(Part.SECRETS, "Secrets in namespace shop", reason="403")
+
+    checked(world)
+
+    [ids] = alarms(world)
+    assert "env.read" in ids
+    content = world.store.messages[0].content
+    assert isinstance(content, Alarm)
+    assert "Secrets in namespace shop: 403" in content.report.unread
+
+
+def test_a_holder_that_is_behind_for_one_check_is_no_alarm_and_for_two_is_one() -> None:
+    world = with_root(400)
+    older = root_pem(a_key(), not_before=NOW - timedelta(days=400), not_after=NOW + timedelta(days=300))
+    world.cluster.webhook_roots = dict.fromkeys(world.cluster.webhook_roots, older)
+
+    checked(world)
+    first = alarms(world)
+    checked(world, days=3)
+
+    assert first == []
+    assert alarms(world) == [("webhook.cabundle",)]
+
+
+def test_a_check_that_could_not_run_between_two_others_forgets_nothing() -> None:
+    world = with_root(400)
+    world.cluster.change_data(PRIVATE_KEY, b"not a key")
+    checked(world)
+    world.cluster.fail("read", ClusterUnreachable("no route"))
+
+    checked(world, days=3)
+
+    assert len(alarms(world)) == 1
+
+
+def test_a_warning_shows_every_finding_so_no_alarm_repeats_it() -> None:
+    world = with_root(14.5)
+    world.cluster.change_data(PRIVATE_KEY, b"not a key")
+
+    checked(world)
+
+    assert warned(world) == ["30 days"]
+    assert alarms(world) == []
+    assert latest(world).alarms_told == ("ca.key_matches",)
+
+
+def test_holders_that_a_rotation_is_bringing_up_are_no_alarm() -> None:
+    world = World()
+    world.running("await-proxies")
+    for member in world.cluster.members:
+        member.stuck = True
+
+    checked(world, days=3)
+
+    assert alarms(world) == []
+
+
+def test_holders_of_a_root_that_nothing_uses_are_no_alarm() -> None:
+    world = with_root(400)
+    world.cluster.mutual_tls = MutualTls()
+    for member in world.cluster.members:
+        member.fault = "has no TLS context"
+
+    checked(world, days=3)
+
+    assert alarms(world) == []
