@@ -4,6 +4,7 @@ Ports ClusterReader and ClusterWriter: the fake, and the real edge.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -206,7 +207,7 @@ def test_a_replaced_root_is_there_byte_for_byte_and_nothing_else_changed(bench: 
     assert after.state.uid == before.uid
     assert {key for key, _ in set(before.digests) ^ set(after.state.digests)} == {ROOT_KEY}
     assert dict(after.annotations)["rootkeeper.dev/rotation"] == ONE
-    assert after.managers[-1] == "rootkeeper"
+    assert after.managers[-1:] == (("rootkeeper",) if bench.recent else ())
 
 
 def test_a_rehearsal_writes_nothing_and_says_what_would_be(bench: Bench) -> None:
@@ -256,7 +257,8 @@ def test_an_immutable_secret_is_refused(bench: Bench) -> None:
     before, pem = state_of(bench), new_root(bench)
     bench.lock()
 
-    with pytest.raises(ClusterRefused, match="immutable"):
+    # Before Kubernetes 1.18 there is no such field: what sets it sets nothing.
+    with pytest.raises(ClusterRefused, match="immutable") if bench.recent else nullcontext():
         bench.writer.replace_root(pem, expected=before, rotation_id=ONE, rehearse=True)
 
 

@@ -113,11 +113,37 @@ def test_a_cluster_in_order_has_only_good_findings(mesh: Mesh) -> None:
     assert "v1.37.2" in found[doctor.REACHABLE].summary
     assert set(found) == {
         "doctor.cluster.reachable",
+        "doctor.cluster.version",
         "doctor.cluster.permissions",
         "doctor.cluster.too_much",
         "doctor.cluster.clock",
         "doctor.cluster.backup",
     }
+
+
+AGES = {
+    "older than what can be read": ("v1.10.13", Verdict.NOT_OK, Severity.CRITICAL, "older than 1.11"),
+    "older than what can rehearse": ("v1.12.10", Verdict.NOT_OK, Severity.WARNING, "not rotated"),
+    "the oldest that will do": ("v1.13.12-gke.30", Verdict.OK, Severity.INFO, "v1.13.12-gke.30"),
+}
+
+
+@pytest.mark.parametrize(("version", "verdict", "severity", "said"), AGES.values(), ids=AGES)
+def test_the_servers_version_is_judged(
+    tmp_path: Path, version: str, verdict: Verdict, severity: Severity, said: str
+) -> None:
+    with running_mesh(tmp_path, Scene(accounts=SMALL.accounts, kubernetes=version)) as mesh:
+        found = examined(mesh)
+
+    assert (found[doctor.VERSION].verdict, found[doctor.VERSION].severity) == (verdict, severity)
+    assert said in found[doctor.VERSION].summary
+    assert bool(found[doctor.VERSION].hint) is (verdict is not Verdict.OK)
+
+
+def test_a_version_that_is_none_is_unknown(monkeypatch: pytest.MonkeyPatch, mesh: Mesh) -> None:
+    monkeypatch.setattr(mesh.client, "version", lambda: "custom")
+
+    assert examined(mesh)[doctor.VERSION].verdict is Verdict.UNKNOWN
 
 
 def test_a_cluster_that_does_not_answer_has_one_finding(tmp_path: Path) -> None:
