@@ -13,7 +13,7 @@ from bot.core.authority import Authority, recognise
 from bot.core.certificates import Certificate
 from bot.core.components import reissued_at
 from bot.core.findings import Verdict
-from bot.core.mesh import EVERYTHING, MeshSnapshot, ObjectRef, Part, Pod, SecretState, Workload
+from bot.core.mesh import MeshSnapshot, ObjectRef, Part, Pod, SecretState, Workload
 from bot.core.plan import Step, StepKind
 from bot.core.progress import Proof, StepState, Straggler
 from bot.core.rotation import Rotation
@@ -29,7 +29,7 @@ from bot.core.verification import (
 from bot.core.wording import count
 from bot.errors import ObjectAbsent, RootkeeperError
 from bot.flow.custody import AUTHORITY, secret_after, state_in, surely_gone, undisturbed, why_not, workload_of
-from bot.flow.look import verification
+from bot.flow.look import VERIFIED, verification
 from bot.flow.ports import MeshPorts
 
 MOUNT_DELAY = timedelta(minutes=2)
@@ -214,6 +214,7 @@ def _rolled_over(run: Run) -> Proof:
     marked = workload.restarted_at == run.mark or _restarted_since(run, workload, snapshot)
     complete = workload.settled and marked
     fresh = min(workload.updated, workload.ready)
+    by_hand = workload.replaced_by_hand and workload.observed and workload.updated < workload.desired
     behind = Straggler(
         what=str(workload.ref),
         reason=workload.trouble or f"{workload.ready} of {workload.desired} ready, {workload.total} in all",
@@ -223,8 +224,16 @@ def _rolled_over(run: Run) -> Proof:
         complete=complete,
         done=fresh,
         total=workload.desired,
-        stragglers=() if complete else (behind,),
+        stragglers=() if complete else (_waiting_for_hands(workload) if by_hand else behind,),
         note=f"{count(workload.desired, 'replica')} new and ready",
+    )
+
+
+def _waiting_for_hands(workload: Workload) -> Straggler:
+    return Straggler(
+        what=str(workload.ref),
+        reason=f"its update strategy is OnDelete: {workload.updated} of {workload.desired} pods are new",
+        cure=f"delete its old pods by hand, one at a time: `kubectl -n {workload.ref.namespace} delete pod`",
     )
 
 
@@ -330,7 +339,7 @@ def _proxies(run: Run) -> Proof:
 
 
 def _verify(run: Run) -> Proof:
-    snapshot = run.mesh.reader.read(EVERYTHING - {Part.POLICY})
+    snapshot = run.mesh.reader.read(VERIFIED)
     undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
     authority: Authority = recognise(snapshot)
     report = verification(snapshot, authority, expected=run.target, started=run.now, now=snapshot.taken_at)

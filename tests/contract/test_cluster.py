@@ -60,6 +60,8 @@ def test_a_look_at_everything_sees_the_whole_mesh(bench: Bench) -> None:
     assert seen.trust is not None
     assert {webhook.ref.name for webhook in seen.webhooks} == {"istio-galley", "istio-sidecar-injector"}
     assert seen.mutual_tls.mesh_policy == "strict"
+    assert seen.access.kubernetes.startswith("v1.")
+    assert seen.access.unrestartable == ()
 
 
 def test_everything_that_holds_a_root_holds_the_one_that_signs(bench: Bench) -> None:
@@ -114,6 +116,7 @@ def test_what_is_not_asked_for_is_not_read(bench: Bench, part: Part) -> None:
         Part.WEBHOOKS: bool(seen.webhooks or seen.served),
         Part.PROXIES: bool(seen.proxies),
         Part.POLICY: bool(seen.mutual_tls.mesh_policy),
+        Part.ACCESS: bool(seen.access.kubernetes),
     }
     assert seen.parts == {part}
     assert [each for each in sorted(Part) if filled[each]] == [part]

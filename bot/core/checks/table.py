@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.core.authority import recognise
-from bot.core.checks import ca, holders, proof
+from bot.core.checks import access, ca, holders, proof
 from bot.core.checks.rule import Check, Policy, Scene
 from bot.core.findings import Finding, Severity, Verdict, worst_first
+from bot.core.kubernetes import ROTATION_HINT
 from bot.core.mesh import MeshSnapshot
 
 C, W, I = Severity.CRITICAL, Severity.WARNING, Severity.INFO  # noqa: E741 - columns of a table
@@ -151,6 +152,20 @@ CURRENT = Check(
     hint="Somebody or something wrote the CA secret since. Find out who before going on.",
     rule=ca.current,
 )
+KUBERNETES = Check(
+    id="env.kubernetes",
+    title="The API server can rehearse a write",
+    severity=W,
+    hint=ROTATION_HINT,
+    rule=access.can_rehearse,
+)
+RESTARTS = Check(
+    id="env.restarts",
+    title="The bot may restart what a rotation may have to",
+    severity=W,
+    hint="Add the names to resourceNames of Role rootkeeper-rotate (docs/operating.md), then ask again.",
+    rule=access.may_restart,
+)
 EVERYTHING_READ = Check(
     id="env.read",
     title="Everything that was looked for could be read",
@@ -259,7 +274,7 @@ _HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIE
 ROUTINE = (*_CA, *_HOLDERS, OUTLIVE, SIDECARS, MUTUAL_TLS)
 """What `check` and the schedule ask."""
 
-PREFLIGHT = (*_CA, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
+PREFLIGHT = (*_CA, KUBERNETES, RESTARTS, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
 """What must be so before a plan is offered, and again before it starts. Holders that are behind
 already are no obstacle: the rotation brings them up."""
 

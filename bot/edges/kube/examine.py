@@ -7,8 +7,16 @@ from bot.core.findings import Finding, Severity, Verdict
 from bot.core.kubernetes import READING_HINT, ROTATION_HINT, release_of, why_no_reading, why_no_rotation
 from bot.edges.kube.backup import BACKUP_SECRET
 from bot.edges.kube.client import KubeClient
+from bot.edges.kube.control_plane import read_control_plane
 from bot.edges.kube.lease import LEASE_NAME
-from bot.edges.kube.permissions import Permission, needed_permissions, unwanted_permissions
+from bot.edges.kube.look import Look
+from bot.edges.kube.permissions import (
+    Permission,
+    lasting_permissions,
+    needed_permissions,
+    restart_permissions,
+    unwanted_permissions,
+)
 from bot.edges.kube.reader import identify
 from bot.edges.kube.targets import LEASES, SECRETS, Target
 from bot.edges.kube.wire import LEASE, WHOLE_SECRET
@@ -74,7 +82,12 @@ def _clock(skew: timedelta | None) -> Finding:
 
 
 def _permissions(client: KubeClient, namespace: str) -> Finding:
-    wanted = needed_permissions(namespace)
+    look = Look(client, namespace)
+    plane = [each.ref for each in read_control_plane(look).workloads if each.ref.namespace == namespace]
+    # What cannot be listed is missing among the rest; for its restarts the usual names stand in.
+    wanted = lasting_permissions(namespace) + restart_permissions(plane)
+    if look.unread or not plane:
+        wanted = needed_permissions(namespace)
     allowed = _allowed(client, wanted)
     if isinstance(allowed, str):
         return _unknown(PERMISSIONS, allowed)

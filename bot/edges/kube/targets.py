@@ -65,6 +65,8 @@ SERVICE_ACCOUNTS = Target(resource="serviceaccounts")
 PODS = Target(resource="pods")
 DEPLOYMENTS = Target(group="apps", resource="deployments")
 DAEMON_SETS = Target(group="apps", resource="daemonsets")
+RESTARTED = {"Deployment": DEPLOYMENTS, "DaemonSet": DAEMON_SETS}
+"""What can be rolled over by its template, by kind."""
 STATEFUL_SETS = Target(group="apps", resource="statefulsets")
 AUTOSCALERS = Target(group="autoscaling", resource="horizontalpodautoscalers")
 LEASES = Target(group="coordination.k8s.io", older="v1beta1", resource="leases")

@@ -21,7 +21,7 @@ from bot.edges.kube.control_plane import CA_SECRET
 from bot.edges.kube.convert import ROOT_KEY
 from bot.edges.kube.convert_pods import RESTARTED_AT
 from bot.edges.kube.lease import LEASE_NAME, held_by_other, spec_of_holder
-from bot.edges.kube.targets import DAEMON_SETS, DEPLOYMENTS, LEASES, SECRETS, Target
+from bot.edges.kube.targets import LEASES, RESTARTED, SECRETS, Target
 from bot.edges.kube.wire import LEASE, NAMED, WHOLE_SECRET, WholeSecret
 from bot.errors import ClusterConflict, ClusterError, ClusterRefused, ObjectAbsent, OutcomeUnknown
 
@@ -30,7 +30,6 @@ ROTATION_ANNOTATION = "rootkeeper.dev/rotation"
 ATTEMPTS = 4
 """The first and three more, each after a new look."""
 
-_WORKLOADS = {"Deployment": DEPLOYMENTS, "DaemonSet": DAEMON_SETS}
 
 T = TypeVar("T")
 
@@ -105,7 +104,7 @@ class KubeWriter:
 
     def restart(self, workload: ObjectRef, *, mark: str) -> None:
         """Roll a workload over; see the port."""
-        resource = _WORKLOADS.get(workload.kind)
+        resource = RESTARTED.get(workload.kind)
         if resource is None:
             raise ClusterRefused(f"a {workload.kind} cannot be restarted by its template")
         target = resource.within(workload.namespace).named(workload.name)

@@ -82,7 +82,8 @@ def test_the_table_is_enough_for_everything_that_the_bot_does(tmp_path: Path) ->
         asked = [entry for entry in mesh.cluster.audit() if "rootkeeper" in entry.user]
 
     assert [entry for entry in asked if entry.code == 403] == []
-    assert [entry for entry in asked if not covered(entry)] == []
+    reviews = "selfsubjectaccessreviews"  # everybody may ask what they may
+    assert [entry for entry in asked if entry.resource != reviews and not covered(entry)] == []
 
 
 def test_the_table_gives_nothing_that_is_unwanted() -> None:
@@ -163,8 +164,19 @@ def test_missing_permissions_are_all_named_with_their_use(mesh: Mesh) -> None:
     found = examined(mesh)[doctor.PERMISSIONS]
 
     assert found.verdict is Verdict.NOT_OK
-    assert found.summary == f"3 of {len(TABLE)} permissions are missing"
+    assert found.summary.startswith("3 of ")
     assert found.offenders[0] == "list secrets (the certificates in workload secrets)"
+
+
+def test_a_restart_that_is_not_granted_is_missing_by_name_and_what_is_not_there_is_not(mesh: Mesh) -> None:
+    mesh.cluster.forbid(Ban(verb="patch", resource="deployments", name="istio-pilot"))
+    mesh.cluster.forbid(Ban(verb="patch", resource="daemonsets"))
+
+    found = examined(mesh)[doctor.PERMISSIONS]
+
+    assert found.offenders == (
+        f"patch deployments istio-pilot in namespace {SYSTEM} (restarts of the control plane)",
+    )
 
 
 def test_powers_over_the_key_that_the_bot_must_not_have_are_a_warning(mesh: Mesh) -> None:

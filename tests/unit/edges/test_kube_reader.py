@@ -229,3 +229,32 @@ def test_before_kubernetes_1_16_webhooks_are_read_in_their_older_version(tmp_pat
     assert look.unread == ()
     first, again = [False, True, False, True], [True, True]
     assert ["v1beta1" in line for line in stub.asked] == [*first, *again]
+
+
+def test_what_may_not_be_restarted_is_named(mesh: Mesh) -> None:
+    mesh.cluster.forbid(Ban(verb="patch", resource="deployments", name="istio-galley"))
+
+    seen = mesh.reader().read(frozenset({Part.AUTHORITY, Part.ACCESS}))
+
+    assert [str(ref) for ref in seen.access.unrestartable] == [f"Deployment {SYSTEM}/istio-galley"]
+    assert seen.unread == ()
+
+
+def test_a_right_to_everything_is_asked_for_once_a_kind(mesh: Mesh) -> None:
+    before = len(mesh.cluster.audit())
+    reader = KubeReader(mesh.admin, mesh=MeshName("prod"), namespace=SYSTEM, clock=SystemTime())
+
+    reader.read(frozenset({Part.AUTHORITY, Part.ACCESS}))
+
+    asked = [e for e in mesh.cluster.audit()[before:] if e.resource == "selfsubjectaccessreviews"]
+    assert len(asked) == 1  # this mesh has no DaemonSet
+
+
+def test_what_cannot_be_asked_about_restarts_is_unread(mesh: Mesh) -> None:
+    mesh.cluster.inject(Fault(effect=Effect.STATUS, code=500, resource="selfsubjectaccessreviews", times=9))
+
+    seen = mesh.reader().read(frozenset({Part.AUTHORITY, Part.ACCESS}))
+
+    assert [(unread.part, unread.what) for unread in seen.unread] == [
+        (Part.ACCESS, "which Deployments may be restarted")
+    ]
