@@ -1,7 +1,7 @@
 """Meshes to hold the cluster's ports against: the fake, and the real edge on the stand-in cluster.
 
-A bench is one mesh with its reader and writer and the hands of its administrator. A real API
-server is a third: derive from KubeBench and give it an administrator's client.
+A bench is one mesh with its reader and writer and the hands of its administrator. The real API
+server is one more, in the real layer: `tests/real/contract_sides.py`.
 """
 
 import base64
