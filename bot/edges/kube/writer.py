@@ -57,6 +57,8 @@ class KubeWriter:
             _refuse_unfit(live, state, expected)
             body = _root_patch(live, pem, rotation_id)
             written = self._client.patch(self._ca_secret, body, WHOLE_SECRET, rehearse=rehearse)
+            if rehearse:
+                _refuse_stored(live, written)
             return _stored(convert.state_of(written), wanted)
 
         return _settled(once)
@@ -207,6 +209,15 @@ def _changed(state: SecretState, expected: SecretState) -> str:
 def _root_patch(live: WholeSecret, pem: bytes, rotation_id: RotationId) -> Json:
     data = {ROOT_KEY: base64.b64encode(pem).decode()}
     return _conditional(live, {"annotations": {ROTATION_ANNOTATION: rotation_id}}) | {"data": data}
+
+
+def _refuse_stored(live: WholeSecret, rehearsed: WholeSecret) -> None:
+    """A rehearsal leaves the resourceVersion as it was; a proxy that drops `dryRun` would not."""
+    if rehearsed.metadata.resource_version != live.metadata.resource_version:
+        raise ClusterRefused(
+            f"Secret {live.metadata.name} was written by what was meant as a rehearsal",
+            hint="Something between the bot and the API server drops `dryRun`. Look at the secret, then roll back.",
+        )
 
 
 def _conditional(live: WholeSecret, metadata: Json) -> Json:

@@ -83,6 +83,19 @@ def test_a_server_that_cannot_rehearse_is_not_asked_to(tmp_path: Path, version: 
     assert after.same_data(ca.state)
 
 
+def test_a_rehearsal_that_was_stored_all_the_same_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_mesh(tmp_path, aged("v1.10.13")) as mesh:
+        monkeypatch.setattr(mesh.client, "version", lambda: "v1.37.2")
+        ca = mesh.ca()
+        assert ca.root.first is not None
+        pem = ca.root.first.pem + b"\n"
+
+        with pytest.raises(ClusterRefused, match="meant as a rehearsal"):
+            mesh.writer.replace_root(pem, expected=ca.state, rotation_id=ONE, rehearse=True)
+
+
 def test_a_server_that_does_not_tell_its_version_is_not_asked_to_rehearse(tmp_path: Path) -> None:
     secret = Reply(body=json.dumps({"gitVersion": "custom"}).encode())
 
