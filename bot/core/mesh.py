@@ -296,8 +296,8 @@ class Access:
 
     kubernetes: str = ""
     """The version that it tells: `v1.14.10-gke.36`; empty when that could not be read."""
-    unrestartable: tuple[ObjectRef, ...] = ()
-    """Of the control plane's workloads in this look, those that the bot may not patch."""
+    unpatchable: tuple[ObjectRef, ...] = ()
+    """What the bot may not patch of what it writes to, and of the control plane's workloads in this look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

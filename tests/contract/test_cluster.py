@@ -61,7 +61,7 @@ def test_a_look_at_everything_sees_the_whole_mesh(bench: Bench) -> None:
     assert {webhook.ref.name for webhook in seen.webhooks} == {"istio-galley", "istio-sidecar-injector"}
     assert seen.mutual_tls.mesh_policy == "strict"
     assert seen.access.kubernetes.startswith("v1.")
-    assert seen.access.unrestartable == ()
+    assert seen.access.unpatchable == ()
 
 
 def test_everything_that_holds_a_root_holds_the_one_that_signs(bench: Bench) -> None:

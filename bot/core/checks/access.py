@@ -18,12 +18,22 @@ def can_rehearse(scene: Scene) -> Judged | None:
     return not_ok(why) if release_of(version) else unknown(why)
 
 
+def may_write(scene: Scene) -> Judged | None:
+    """Whether the bot may write the CA secret, its backup and the Lease."""
+    if not _asked(scene):
+        return None
+    denied = tuple(str(ref) for ref in scene.snapshot.access.unpatchable if ref.kind in ("Secret", "Lease"))
+    if denied:
+        return not_ok("the bot may not write what a rotation writes", offenders=denied)
+    return ok("the bot may write the CA secret, its backup and the Lease")
+
+
 def may_restart(scene: Scene) -> Judged | None:
     """Whether the bot may restart all that a rotation may have to."""
     needed = _restarted(scene)
     if not _asked(scene) or not needed:
         return None
-    denied = tuple(str(ref) for ref in needed if ref in scene.snapshot.access.unrestartable)
+    denied = tuple(str(ref) for ref in needed if ref in scene.snapshot.access.unpatchable)
     if denied:
         return not_ok(
             f"the bot may not restart {len(denied)} of {count(len(needed), 'workload')}", offenders=denied

@@ -159,6 +159,13 @@ KUBERNETES = Check(
     hint=ROTATION_HINT,
     rule=access.can_rehearse,
 )
+WRITES = Check(
+    id="env.writes",
+    title="The bot may write what a rotation writes",
+    severity=W,
+    hint="Apply manifests/ to this cluster again; `rootkeeper doctor` names every missing permission.",
+    rule=access.may_write,
+)
 RESTARTS = Check(
     id="env.restarts",
     title="The bot may restart what a rotation may have to",
@@ -274,7 +281,7 @@ _HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIE
 ROUTINE = (*_CA, *_HOLDERS, OUTLIVE, SIDECARS, MUTUAL_TLS)
 """What `check` and the schedule ask."""
 
-PREFLIGHT = (*_CA, KUBERNETES, RESTARTS, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
+PREFLIGHT = (*_CA, KUBERNETES, WRITES, RESTARTS, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
 """What must be so before a plan is offered, and again before it starts. Holders that are behind
 already are no obstacle: the rotation brings them up."""
 

@@ -215,7 +215,7 @@ def test_a_server_of_unknown_age_gives_no_plan() -> None:
 def test_what_the_bot_may_not_restart_is_named_before_there_is_a_plan(component: str) -> None:
     world = World()
     ref = world.cluster.of_plane(component).ref
-    world.cluster.access = Access(kubernetes="v1.37.2", unrestartable=(ref,))
+    world.cluster.access = Access(kubernetes="v1.37.2", unpatchable=(ref,))
 
     draft = drafted(world)
 
@@ -223,10 +223,25 @@ def test_what_the_bot_may_not_restart_is_named_before_there_is_a_plan(component:
     assert [(f.check_id, f.offenders) for f in draft.obstacles] == [("env.restarts", (str(ref),))]
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("Secret", "istio-ca-secret"), ("Secret", "rootkeeper-backup"), ("Lease", "rootkeeper")],
+)
+def test_what_the_bot_may_not_write_is_named_before_there_is_a_plan(kind: str, name: str) -> None:
+    world = World()
+    ref = ObjectRef(kind=kind, namespace="istio-system", name=name)
+    world.cluster.access = Access(kubernetes="v1.37.2", unpatchable=(ref,))
+
+    draft = drafted(world)
+
+    assert draft.plan is None
+    assert [(f.check_id, f.offenders) for f in draft.obstacles] == [("env.writes", (str(ref),))]
+
+
 def test_whom_nobody_restarts_need_not_be_restartable() -> None:
     world = World()
     gateway = ObjectRef(kind="Deployment", namespace="istio-system", name="istio-ingressgateway")
-    world.cluster.access = Access(kubernetes="v1.37.2", unrestartable=(gateway,))
+    world.cluster.access = Access(kubernetes="v1.37.2", unpatchable=(gateway,))
 
     assert drafted(world).plan is not None
 
