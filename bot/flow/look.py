@@ -12,6 +12,12 @@ from bot.core.record import Report
 from bot.core.reports import check_report, verify_report
 from bot.flow.ports import Clock, ClusterReader
 
+CHECKED = EVERYTHING - {Part.ACCESS}
+"""What a check reads: everything but what only a rotation needs."""
+
+VERIFIED = CHECKED - {Part.POLICY}
+"""What says whether the root is everywhere."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
@@ -29,7 +35,7 @@ def check(reader: ClusterReader, clock: Clock) -> Look:
         ClusterUnreachable, ClusterForbidden: not even the cluster's identity could be read.
     """
     started = clock.now()
-    snapshot = reader.read(EVERYTHING)
+    snapshot = reader.read(CHECKED)
     now = clock.now()
     authority = recognise(snapshot)
     findings = evaluate(ROUTINE, snapshot, policy=Policy(), now=now)
@@ -44,7 +50,7 @@ def verify(reader: ClusterReader, clock: Clock, *, expected: Certificate | None 
         ClusterUnreachable, ClusterForbidden: not even the cluster's identity could be read.
     """
     started = clock.now()
-    snapshot = reader.read(EVERYTHING - {Part.POLICY})
+    snapshot = reader.read(VERIFIED)
     now = clock.now()
     authority = recognise(snapshot)
     return Look(

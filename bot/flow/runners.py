@@ -14,7 +14,7 @@ from bot.core.certificates import Certificate
 from bot.core.checks.table import HOLDERS
 from bot.core.components import reissued_at
 from bot.core.findings import Verdict
-from bot.core.mesh import EVERYTHING, MeshSnapshot, ObjectRef, Part, Pod, SecretState, Workload
+from bot.core.mesh import MeshSnapshot, ObjectRef, Part, Pod, SecretState, Workload
 from bot.core.plan import Step, StepKind
 from bot.core.progress import Proof, StepState, Straggler
 from bot.core.rotation import Rotation
@@ -39,7 +39,7 @@ from bot.flow.custody import (
     why_not,
     workload_of,
 )
-from bot.flow.look import verification
+from bot.flow.look import VERIFIED, verification
 from bot.flow.ports import MeshPorts
 
 MOUNT_DELAY = timedelta(minutes=2)
@@ -224,6 +224,7 @@ def _rolled_over(run: Run) -> Proof:
     marked = workload.restarted_at == run.mark or _restarted_since(run, workload, snapshot)
     complete = workload.settled and marked
     fresh = min(workload.updated, workload.ready)
+    by_hand = workload.replaced_by_hand and workload.observed and workload.updated < workload.desired
     behind = Straggler(
         what=str(workload.ref),
         reason=workload.trouble or f"{workload.ready} of {workload.desired} ready, {workload.total} in all",
@@ -233,8 +234,16 @@ def _rolled_over(run: Run) -> Proof:
         complete=complete,
         done=fresh,
         total=workload.desired,
-        stragglers=() if complete else (behind,),
+        stragglers=() if complete else (_waiting_for_hands(workload) if by_hand else behind,),
         note=f"{count(workload.desired, 'replica')} new and ready",
+    )
+
+
+def _waiting_for_hands(workload: Workload) -> Straggler:
+    return Straggler(
+        what=str(workload.ref),
+        reason=f"its update strategy is OnDelete: {workload.updated} of {workload.desired} pods are new",
+        cure=f"delete its old pods by hand, one at a time: `kubectl -n {workload.ref.namespace} delete pod`",
     )
 
 
@@ -337,10 +346,6 @@ def _proxies(run: Run) -> Proof:
 
 
 # --- verify ------------------------------------------------------------------------------------------
-
-
-VERIFIED = EVERYTHING - {Part.POLICY}
-"""What a full verification looks at."""
 
 
 def _verify(run: Run) -> Proof:

@@ -38,6 +38,8 @@ class Plane:
     """The certificate that its webhook serves: what its secret held at its start."""
     trouble: str = ""
     starts: int = 0
+    by_hand: bool = False
+    """A changed template reaches only pods that somebody deletes."""
 
     @property
     def ref(self) -> ObjectRef:
@@ -55,6 +57,7 @@ class Plane:
             total=1,
             observed=True,
             restarted_at=self.restarted_at,
+            replaced_by_hand=self.by_hand,
             trouble=self.trouble,
         )
 

@@ -129,6 +129,7 @@ def workload(
         observed=status.observed_generation >= meta.generation,
         restarted_at=(template.metadata.annotations or {}).get(RESTARTED_AT, ""),
         autoscaled=f"{meta.namespace}/{own}" in autoscaled,
+        replaced_by_hand=bool(found.spec.update_strategy and found.spec.update_strategy.type == "OnDelete"),
         trouble=_workload_trouble(status.conditions or (), members),
     )
 

@@ -290,10 +290,17 @@ class Template(Wire, frozen=True):
     spec: PodSpec = PodSpec()
 
 
+class UpdateStrategy(Wire, frozen=True):
+    """`updateStrategy` of a DaemonSet."""
+
+    type: str = ""
+
+
 class WorkloadSpec(Wire, frozen=True):
     """`spec` of a Deployment or DaemonSet."""
 
     replicas: int | None = None
+    update_strategy: UpdateStrategy | None = None
     template: Template = Template()
 
 

@@ -164,3 +164,22 @@ def test_citadel_that_vanishes_while_it_restarts_pauses_at_once() -> None:
     assert world.state is RotationState.PAUSED
     assert "no longer exists" in world.rotation.outcome
     assert world.clock.now() - began < timedelta(minutes=1)
+
+
+def test_pods_that_must_be_deleted_by_hand_are_waited_for_and_named() -> None:
+    world = World()
+    world.cluster.of_plane("pilot").by_hand = True
+    world.running("restart-deployment-istio-pilot")
+
+    for _ in range(6):
+        world.advance()
+        world.clock.pass_by(timedelta(seconds=10))
+    current = world.rotation.current
+    assert current is not None
+    (waiting,) = current[1].stragglers
+    world.cluster.delete_pods("pilot")
+    world.run()
+
+    assert "OnDelete: 0 of 1 pods are new" in waiting.reason
+    assert "delete pod" in waiting.cure
+    assert world.state is RotationState.DONE
