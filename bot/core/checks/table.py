@@ -292,6 +292,12 @@ BASELINE = (SECRETS, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
 """What holds the root now: told to the approver, so that what was broken before is not laid at the
 rotation's door. Holders that are behind already are no obstacle: the rotation brings them up."""
 
+INFORMING = (EXPIRY, SUBJECT, SIDECARS, MUTUAL_TLS)
+"""What is asked before a rotation and never forbids one."""
+
+FORBIDDING_NOTE = CLOCK
+"""A note anywhere else; but nothing is signed by a clock that may be wrong."""
+
 VERIFICATION = (RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, EVERYTHING_READ, *HOLDERS)
 """What `verify` asks, and what ends a rotation."""
 
@@ -313,8 +319,7 @@ def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     Istio's own rotator would do to the subject informs and never forbids: rotating is the cure, because
     it keeps the subject. Clocks that disagree only inform a check, and forbid to sign.
     """
-    informing = {check.id for check in (EXPIRY, SUBJECT, MUTUAL_TLS, SIDECARS, *BASELINE)}
-    forbidding = (CLOCK.id,)
+    informing = {check.id for check in (*INFORMING, *BASELINE)}
     return tuple(
         f
         for f in findings
@@ -322,7 +327,7 @@ def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         and (
             f.red
             or f.verdict is Verdict.UNKNOWN
-            or (f.verdict is Verdict.NOT_OK and f.check_id in forbidding)
+            or (f.verdict is Verdict.NOT_OK and f.check_id == FORBIDDING_NOTE.id)
         )
     )
 
