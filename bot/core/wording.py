@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+_SINGULAR = {"have": "has", "are": "is", "carry": "carries"}
+
 
 def span(duration: timedelta) -> str:
     """`12 days 3 h`, `3 h 20 min`, `45 s`: two units at most, never rounded up; negative is told as positive."""
@@ -23,5 +25,21 @@ def count(number: int, noun: str) -> str:
     """`1 proxy`, `12 proxies`, `0 secrets`."""
     if number == 1:
         return f"1 {noun}"
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
-    return f"{number:,} {plural}"
+    return f"{number:,} {_plural(noun)}"
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("s", "sh", "ch", "x")) else "s")
+
+
+def agree(number: int, verb: str) -> str:
+    """The verb, given in the plural, as `number` of something wants it: `1 of 2 carries`, `2 of 2 carry`.
+
+    Only the first word is bent, so that a phrase may be given whole.
+    """
+    if number != 1:
+        return verb
+    first, gap, rest = verb.partition(" ")
+    return _SINGULAR.get(first, first + "s") + gap + rest
