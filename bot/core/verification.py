@@ -235,9 +235,9 @@ def _served_verdict(
     if reason is None:
         return Verdict.OK, "", ""
     cure = f"restart {served.workload or served.pod}"
-    if at > expected.not_after:
+    if at >= expected.not_after:
         cure = "the root must be renewed first"
-    return Verdict.NOT_OK, f"shows a certificate that the API server refuses ({reason})", cure
+    return Verdict.NOT_OK, f"shows a certificate that {reason}, so the API server refuses it", cure
 
 
 # --- control plane processes ------------------------------------------------------------------
