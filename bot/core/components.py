@@ -3,16 +3,25 @@
 Source: istio/istio 1.0 to 1.5, pilot/pkg/bootstrap/server.go, pkg/mcp/creds, mixer, galley, nodeagent.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.core.certificates import Certificate
 from bot.core.issuing import CLOCK_SKEW
-from bot.core.mesh import MeshSnapshot, Pod, Workload
+from bot.core.keeping import keeping, why_unmanaged
+from bot.core.mesh import MeshSnapshot, Pod, Workload, WorkloadSecret
 from bot.core.versions import galley_keeps_its_serving_certificate, version_of_image
 
 DISTRIBUTION_WINDOW = timedelta(hours=3)
-"""A process that started within this time of a root's making may have read the one before it."""
+"""A process that started within this time of a root's making may have read the one before it: an
+approval takes up to an hour, and Citadel's way through 10,000 secrets 67 minutes."""
+
+MOUNT_DELAY = timedelta(minutes=2)
+"""The kubelet's sync: the files of a pod that is there already follow their secret this much later."""
+
+ENDED = ("Succeeded", "Failed")
+"""Phases of pods that run nothing any more; evicted ones stay in the list for days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,28 +110,78 @@ def restart_candidates(snapshot: MeshSnapshot) -> tuple[tuple[Workload, str], ..
     return tuple(sorted(found, key=place))
 
 
-def reissued_at(pod: Pod, snapshot: MeshSnapshot) -> datetime | None:
-    """When the secret that this pod mounts was last re-issued; None when that is not known.
+def pods_of(workload: Workload, snapshot: MeshSnapshot) -> tuple[Pod, ...]:
+    """Its pods that run something or will; those that are ending or have ended are left out."""
+    owner = f"{workload.ref.kind} {workload.ref.name}"
+    return tuple(
+        pod
+        for pod in snapshot.control_plane_pods
+        if (pod.ref.namespace, pod.workload) == (workload.ref.namespace, owner)
+        and not pod.deleting
+        and pod.phase not in ENDED
+    )
 
-    Citadel makes leaves that are valid from the second they are made.
-    """
-    mounted = set(pod.secret_volumes) | {f"istio.{pod.service_account}"}
-    times = [
-        secret.leaf.not_before
+
+def own_secrets(pod: Pod, snapshot: MeshSnapshot) -> tuple[WorkloadSecret, ...]:
+    """The workload secrets from which a pod may have its certificate and its roots."""
+    names = {*pod.secret_volumes, f"istio.{pod.service_account}"}
+    return tuple(
+        secret
         for secret in snapshot.secrets
-        if secret.ref.namespace == pod.ref.namespace and secret.ref.name in mounted and secret.leaf
-    ]
-    return max(times, default=None)
+        if secret.ref.name in names and secret.ref.namespace == pod.ref.namespace
+    )
 
 
-def may_hold_older_root(pod: Pod, root: Certificate, *, reissued: datetime | None) -> bool:
+def reissued_at(pod: Pod, root: Certificate, snapshot: MeshSnapshot) -> datetime | None:
+    """When what this pod reads was last re-issued under `root`; None when that is not known.
+
+    Citadel makes leaves that are valid from the second they are made. Where a pod's own certificate
+    tells nothing, the last one of its namespace does, or of the mesh, once all there carry the root.
+    """
+    kept = keeping(snapshot)
+    all_kept = [secret for secret in snapshot.secrets if not why_unmanaged(secret, kept)]
+    near = [secret for secret in all_kept if secret.ref.namespace == pod.ref.namespace]
+    tried = (own_secrets(pod, snapshot), near, all_kept)
+    return next((at for secrets in tried if (at := _last_issued(secrets, root))), None)
+
+
+def _last_issued(secrets: Sequence[WorkloadSecret], root: Certificate) -> datetime | None:
+    """None unless all carry the root, each with a leaf that is not older than it."""
+    leaves = [secret.leaf for secret in secrets if secret.leaf and root in secret.root.certificates]
+    if len(leaves) < len(secrets) or any(leaf.not_before < root.not_before for leaf in leaves):
+        return None
+    return max((leaf.not_before for leaf in leaves), default=None)
+
+
+def started_after(pod: Pod, reissued: datetime) -> bool:
+    """Whether every process of this pod has read what was re-issued then.
+
+    A pod that was made after it mounts it; in an older one, files follow after the mount delay.
+    """
+    if pod.started_at is None:
+        return False
+    made_after = pod.created_at is not None and pod.created_at >= reissued
+    return made_after or pod.started_at >= reissued + MOUNT_DELAY
+
+
+def may_hold_older_root(pod: Pod, root: Certificate, snapshot: MeshSnapshot) -> bool:
     """Whether a process that reads the root at start may hold the one before `root`.
 
-    It certainly does not if it started after its secret was re-issued, or long after the root was
-    made. In between it is taken to, because a needless restart costs less than a dead Pilot.
+    It does not if it started after the re-issue, and does if it started before its own certificate
+    was re-issued for the first time under `root`. Otherwise (a certificate that was renewed since, or
+    none of its own) the root's age decides, and in doubt it is taken to: a needless restart costs less
+    than a dead Pilot.
     """
     if pod.started_at is None:
         return True
-    if reissued is not None and pod.started_at >= reissued:
+    reissued = reissued_at(pod, root, snapshot)
+    if reissued is not None and started_after(pod, reissued):
         return False
+    if any(secret.leaf and _is_first(secret.leaf, root) for secret in own_secrets(pod, snapshot)):
+        return True
     return pod.started_at < root.not_before + CLOCK_SKEW + DISTRIBUTION_WINDOW
+
+
+def _is_first(leaf: Certificate, root: Certificate) -> bool:
+    """Whether no leaf came before this one under `root`: Citadel renews in the middle of a life."""
+    return timedelta() <= leaf.not_before - root.not_before < (leaf.not_after - leaf.not_before) / 2

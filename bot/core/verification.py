@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.core.certificates import Bundle, Certificate, why_not_issued_by
-from bot.core.components import may_hold_older_root, reissued_at, restart_candidates
+from bot.core.components import may_hold_older_root, own_secrets, pods_of, restart_candidates
 from bot.core.findings import Tally, Verdict
 from bot.core.keeping import Keeping, keeping, why_unmanaged
 from bot.core.mesh import (
@@ -247,26 +247,32 @@ def judge_processes(snapshot: MeshSnapshot, expected: Certificate) -> tuple[Hold
     """Pods of components that read the root only at start; another control plane's are judged with its mesh."""
     if Part.AUTHORITY not in snapshot.parts:
         return ()
-    restarting = {f"{w.ref.kind} {w.ref.name}" for w, _ in restart_candidates(snapshot)}
-    return tuple(
+    verdicts = (
         _judge_process(pod, snapshot, expected)
-        for pod in snapshot.control_plane_pods
-        if pod.ref.namespace == snapshot.namespace and pod.workload in restarting and not pod.deleting
+        for workload, _ in restart_candidates(snapshot)
+        for pod in pods_of(workload, snapshot)
     )
+    return tuple(verdicts)
 
 
 def _judge_process(pod: Pod, snapshot: MeshSnapshot, expected: Certificate) -> HolderVerdict:
-    behind = may_hold_older_root(pod, expected, reissued=reissued_at(pod, snapshot))
-    started = f"{pod.started_at:%Y-%m-%d %H:%M} UTC" if pod.started_at else "an unknown time"
-    return HolderVerdict(
-        holder=Holder.PROCESS,
-        what=str(pod.ref),
-        verdict=Verdict.NOT_OK if behind else Verdict.OK,
-        reason=f"reads the root only at start and started at {started}, before the new one was there"
-        if behind
-        else "",
-        cure=f"restart {pod.workload}" if behind else "",
-    )
+    verdict, reason, cure = _process_verdict(pod, snapshot, expected)
+    return HolderVerdict(holder=Holder.PROCESS, what=str(pod.ref), verdict=verdict, reason=reason, cure=cure)
+
+
+def _process_verdict(pod: Pod, snapshot: MeshSnapshot, expected: Certificate) -> tuple[Verdict, str, str]:
+    own = own_secrets(pod, snapshot)
+    behind = next((secret for secret in own if expected not in secret.root.certificates), None)
+    if behind:
+        reason = f"reads {behind.ref}, which does not carry the root yet"
+        return Verdict.NOT_OK, reason, f"wait for Citadel to re-issue that, then restart {pod.workload}"
+    if pod.started_at is None:
+        return Verdict.UNKNOWN, "has not started", "`kubectl describe pod` says why; then verify again"
+    if not may_hold_older_root(pod, expected, snapshot):
+        return Verdict.OK, "", ""
+    started = f"{pod.started_at:%Y-%m-%d %H:%M} UTC"
+    reason = f"reads the root only at start and started at {started}, before the new one was surely there"
+    return Verdict.NOT_OK, reason, f"restart {pod.workload}"
 
 
 # --- proxies -----------------------------------------------------------------------------------

@@ -131,7 +131,7 @@ class FakeCluster:
             if part.rolling:
                 part.rolling = False
                 part.starts += 1
-                part.started_at = self.clock.now()
+                part.started_at = part.made_at = self.clock.now()
                 part.root = self._live_root()
                 part.shown = self._shown_by(part, part.root or self.trust_root)
 

@@ -38,6 +38,8 @@ class Plane:
     """The certificate that its webhook serves: what its secret held at its start."""
     trouble: str = ""
     starts: int = 0
+    made_at: datetime | None = None
+    """When its pod was made; None for one whose container was only started again in place."""
 
     @property
     def ref(self) -> ObjectRef:
@@ -74,6 +76,7 @@ class Plane:
             phase="Running",
             ready=True,
             started_at=self.started_at,
+            created_at=self.made_at,
             containers=(self._container,),
         )
 

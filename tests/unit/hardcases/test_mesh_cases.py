@@ -534,16 +534,17 @@ def test_a_webhook_that_cert_manager_fills_is_counted_as_left_alone() -> None:  
 
 def test_a_process_that_started_before_the_root_is_not_fine() -> None:
     mesh = healthy()
-    pods = tuple(replace(p, started_at=NOW - 30 * DAY) for p in mesh.control_plane_pods)
+    ago = NOW - 30 * DAY
+    pods = tuple(replace(p, started_at=ago, created_at=ago) for p in mesh.control_plane_pods)
 
     assert verdicts(ROUTINE, replace(mesh, control_plane_pods=pods))["cp.root"] is NOT_OK
 
 
-def test_a_process_of_which_the_start_is_unknown_is_not_fine() -> None:
+def test_a_process_of_which_the_start_is_unknown_is_unknown() -> None:
     mesh = healthy()
     pods = tuple(replace(p, started_at=None) for p in mesh.control_plane_pods)
 
-    assert verdicts(ROUTINE, replace(mesh, control_plane_pods=pods))["cp.root"] is NOT_OK
+    assert verdicts(ROUTINE, replace(mesh, control_plane_pods=pods))["cp.root"] is UNKNOWN
 
 
 # --- proxies ------------------------------------------------------------------------------------------
