@@ -5,11 +5,9 @@ what a certificate means for the mesh is `checks`. Source: RFC 5280, Go's encodi
 crypto/x509, and BoringSSL's x509_vfy.c, because Citadel, Pilot and Envoy are built on those.
 """
 
-import base64
-import binascii
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from bot.core.der import issuer_of, serial_of, subject_of
 from bot.core.ids import Fingerprint
+from bot.core.pem import blocks
 from bot.core.wording import count
 from bot.errors import KeyUnusable
 
@@ -45,7 +44,6 @@ UNPARSABLE = (
 )
 """What the library raises for a certificate that is not as it should be; it reads parts when asked for."""
 
-_BEGIN = re.compile(rb"-----BEGIN ([^\r\n]*?)-----[ \t\r]*$")
 _HEADING = b"-----BEGIN CERTIFICATE-----"
 _LABEL = re.compile(r"[A-Z0-9][A-Z0-9 ]{0,39}")
 
@@ -182,7 +180,7 @@ def read_bundle(pem: bytes) -> Bundle:
     certificates: list[Certificate] = []
     faults: list[str] = []
     headings = 0
-    for label, der in _blocks(pem):
+    for label, der in blocks(pem):
         headings += label == "CERTIFICATE"
         parsed = _certificate_in(label, der)
         certificates.append(parsed) if isinstance(parsed, Certificate) else faults.append(parsed)
@@ -194,31 +192,6 @@ def read_bundle(pem: bytes) -> Bundle:
     return Bundle(
         certificates=tuple(certificates), faults=tuple(faults), digest=hashlib.sha256(pem).hexdigest()
     )
-
-
-def _blocks(pem: bytes) -> Iterator[tuple[str, bytes | None]]:
-    """Yield (label, DER or None when broken) for every block that starts a line."""
-    label, body = None, b""
-    for line in pem.split(b"\n"):
-        begin = _BEGIN.match(line)
-        if begin:
-            if label is not None:
-                yield label, None
-            label, body = begin.group(1).decode("ascii", "replace"), b""
-        elif label is not None and line.rstrip() == b"-----END " + label.encode() + b"-----":
-            yield label, _base64(body)
-            label = None
-        elif label is not None:
-            body += line
-    if label is not None:
-        yield label, None
-
-
-def _base64(body: bytes) -> bytes | None:
-    try:
-        return base64.b64decode(re.sub(rb"[ \t\r]", b"", body), validate=True) or None
-    except binascii.Error:
-        return None
 
 
 def _certificate_in(label: str, der: bytes | None) -> Certificate | str:
@@ -314,7 +287,29 @@ def _key_id_mismatch(leaf: Certificate, root: Certificate) -> str | None:
     return None
 
 
+_MOST_SIGNATURES = 50_000
+_signatures: dict[tuple[bytes, str], str | None] = {}
+"""(SHA-256 of a leaf, public key digest) → why the one was not signed with the other.
+
+Checking a signature is nine tenths of a verification, its answer never changes, and a root that was
+extended has the same key. 200 bytes each, whatever the leaf's size.
+"""
+
+
 def _unsigned(leaf: Certificate, root: Certificate) -> str | None:
+    """Asked last but for the time, and only when the names are the same bytes."""
+    question = (hashlib.sha256(leaf.der).digest(), root.public_key_digest)
+    try:
+        return _signatures[question]
+    except KeyError:
+        answer = _check_signature(leaf, root)
+    if len(_signatures) >= _MOST_SIGNATURES:
+        _signatures.clear()
+    _signatures[question] = answer
+    return answer
+
+
+def _check_signature(leaf: Certificate, root: Certificate) -> str | None:
     try:
         leaf.parsed.verify_directly_issued_by(root.parsed)
     except InvalidSignature:
@@ -370,7 +365,7 @@ def read_signing_key(pem: bytes) -> SigningKey:
 
 def _key_in(pem: bytes) -> bytes:
     """The DER of the first block that is a private key, as Go finds it: at the start of a line, whole."""
-    for label, der in _blocks(pem):
+    for label, der in blocks(pem):
         if label.endswith("PRIVATE KEY") and der is not None:
             return der
     raise KeyUnusable("the CA's private key is not in a form that Istio reads (indented, glued or cut off)")
