@@ -122,9 +122,14 @@ def pods_of(workload: Workload, snapshot: MeshSnapshot) -> tuple[Pod, ...]:
     )
 
 
+def mounted_names(pod: Pod) -> frozenset[str]:
+    """Names of the secrets from which a pod may have its certificate and its roots."""
+    return frozenset({*pod.secret_volumes, f"istio.{pod.service_account}"})
+
+
 def own_secrets(pod: Pod, snapshot: MeshSnapshot) -> tuple[WorkloadSecret, ...]:
-    """The workload secrets from which a pod may have its certificate and its roots."""
-    names = {*pod.secret_volumes, f"istio.{pod.service_account}"}
+    """Those of them that were seen."""
+    names = mounted_names(pod)
     return tuple(
         secret
         for secret in snapshot.secrets

@@ -23,7 +23,7 @@ from bot.core.mesh import (
     WorkloadSecret,
 )
 from bot.core.progress import Straggler
-from bot.core.versions import sidecar_loads_new_roots
+from bot.core.proxies import Known, proxy_verdict
 
 
 class Holder(StrEnum):
@@ -122,8 +122,11 @@ def _judge_secret(
         return HolderVerdict(holder=Holder.SECRET, what=what, verdict=Verdict.SKIPPED, reason=skipped)
     reason, cure = _wrong_root(secret.root, expected), "Citadel re-issues it within minutes; wait"
     if not reason and not secret.service_account:
-        reason = "has no annotation istio.io/service-account.name, so Citadel does not look after it"
-        cure = "delete this one secret; Citadel makes it anew"
+        reason = "has no annotation istio.io/service-account.name, by which Citadel knows whose it is"
+        cure = (
+            "delete this one secret and restart Citadel: without the annotation it is made anew only when "
+            "Citadel starts or looks at the service account again"
+        )
     if not reason:
         reason, cure = _wrong_leaf(secret, expected, at)
     verdict = Verdict.NOT_OK if reason else Verdict.OK
@@ -145,8 +148,8 @@ def _wrong_root(bundle: Bundle, expected: Certificate) -> str:
 def _wrong_leaf(secret: WorkloadSecret, expected: Certificate, at: datetime) -> tuple[str, str]:
     if secret.leaf is None:
         return (
-            f"its certificate {secret.leaf_fault or 'is missing'}",
-            "delete this one secret; Citadel makes it anew (1.0 never repairs it by itself)",
+            secret.leaf_fault or "its certificate is missing",
+            "delete this one secret; Citadel makes it anew at once (1.0 never repairs it by itself)",
         )
     reason = why_not_issued_by(secret.leaf, expected, at=at)
     return (
@@ -279,15 +282,20 @@ def _process_verdict(pod: Pod, snapshot: MeshSnapshot, expected: Certificate) ->
 
 
 def judge_proxies(snapshot: MeshSnapshot, expected: Certificate) -> tuple[HolderVerdict, ...]:
-    """What every Envoy has loaded."""
+    """What every Envoy has loaded.
+
+    With the part SECRETS, proxies that Citadel leaves alone are told apart, and certificates that are
+    still in their secrets are judged in full; Envoy tells too little of them.
+    """
     if Part.PROXIES not in snapshot.parts:
         return ()
-    verdicts = [_judge_proxy(proxy, expected) for proxy in snapshot.proxies]
+    known = Known.of(snapshot, expected)
+    verdicts = [_judge_proxy(proxy, known) for proxy in snapshot.proxies]
     return (*verdicts, *_unread(snapshot, Part.PROXIES, Holder.PROXY))
 
 
-def _judge_proxy(proxy: Proxy, expected: Certificate) -> HolderVerdict:
-    verdict, reason, cure = _proxy_verdict(proxy, expected)
+def _judge_proxy(proxy: Proxy, known: Known) -> HolderVerdict:
+    verdict, reason, cure = proxy_verdict(proxy, known)
     return HolderVerdict(
         holder=Holder.PROXY,
         what=f"proxy of {proxy.pod.ref.namespace}/{proxy.pod.ref.name}",
@@ -295,33 +303,3 @@ def _judge_proxy(proxy: Proxy, expected: Certificate) -> HolderVerdict:
         reason=reason,
         cure=cure,
     )
-
-
-def _proxy_verdict(proxy: Proxy, expected: Certificate) -> tuple[Verdict, str, str]:
-    if not proxy.asked:
-        return Verdict.SKIPPED, proxy.fault or "its pod has ended or is ending", ""
-    if proxy.fault or not proxy.roots:
-        return (
-            Verdict.UNKNOWN,
-            proxy.fault or "it shows no root certificate",
-            "look at the pod; then verify again",
-        )
-    # Every TLS context loads the files when it is made: one that is new says nothing of the others.
-    others = [root for root in proxy.roots if not root.is_of(expected)]
-    if not others:
-        return Verdict.OK, "", ""
-    oldest = min(others, key=lambda root: root.not_before)
-    reason = (
-        f"has the root valid from {oldest.not_before:%Y-%m-%d %H:%M:%S} to {oldest.not_after:%Y-%m-%d} loaded"
-    )
-    return Verdict.NOT_OK, reason, _proxy_cure(proxy)
-
-
-def _proxy_cure(proxy: Proxy) -> str:
-    if sidecar_loads_new_roots(proxy.version) is False:
-        return f"sidecar {proxy.version} does not load a new root by itself: restart {_owner(proxy)}"
-    return f"the kubelet and Envoy take up to three minutes; after that restart {_owner(proxy)}"
-
-
-def _owner(proxy: Proxy) -> str:
-    return proxy.pod.workload or str(proxy.pod.ref)

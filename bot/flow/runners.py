@@ -312,7 +312,7 @@ def _refused_servers(snapshot: MeshSnapshot, target: Certificate) -> set[ObjectR
 
 
 def _proxies(run: Run) -> Proof:
-    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.PROXIES}))
+    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.SECRETS, Part.PROXIES}))
     return _proof_of(judge_proxies(snapshot, run.target), snapshot, run, holder=Holder.PROXY, noun="proxy")
 
 

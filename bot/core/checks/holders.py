@@ -94,7 +94,7 @@ def proxies(scene: Scene) -> Judged | None:
         return None
     verdicts = judge_proxies(scene.snapshot, scene.expected)
     if not any(v.verdict is not Verdict.SKIPPED for v in verdicts):
-        return unknown("no running proxy was found")
+        return unknown("no running proxy of this mesh was found")
     return _summed(verdicts, "proxy", "have loaded the root")
 
 
