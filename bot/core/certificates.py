@@ -264,11 +264,16 @@ def why_not_issued_by(leaf: Certificate, root: Certificate, *, at: datetime) -> 
     if leaf.issuer_der != root.subject_der:
         return f"names another issuer ({leaf.issuer or 'empty'})"
     return (
-        why_not_a_signer(root)
+        _under_no_signer(root)
         or _key_id_mismatch(leaf, root)
         or _unsigned(leaf, root)
         or _out_of_time(leaf, root, at)
     )
+
+
+def _under_no_signer(root: Certificate) -> str | None:
+    reason = why_not_a_signer(root)
+    return f"has a root that {reason}" if reason else None
 
 
 def _key_id_mismatch(leaf: Certificate, root: Certificate) -> str | None:

@@ -34,6 +34,11 @@ def _plural(noun: str) -> str:
     return noun + ("es" if noun.endswith(("s", "sh", "ch", "x")) else "s")
 
 
+def share(part: int, whole: int, *, noun: str, verb: str) -> str:
+    """`2 of 3 webhooks carry the root`, `1 of 2 webhooks carries the root`, `0 of 1 webhook carries …`."""
+    return f"{part:,} of {count(whole, noun)} {agree(1 if whole == 1 else part, verb)}"
+
+
 def agree(number: int, verb: str) -> str:
     """The verb, given in the plural, as `number` of something wants it: `1 of 2 carries`, `2 of 2 carry`.
 

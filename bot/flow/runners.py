@@ -26,7 +26,7 @@ from bot.core.verification import (
     judge_webhooks,
     stragglers,
 )
-from bot.core.wording import agree, count
+from bot.core.wording import count, share
 from bot.errors import ObjectAbsent, RootkeeperError
 from bot.flow.custody import AUTHORITY, secret_after, state_in, surely_gone, undisturbed, why_not, workload_of
 from bot.flow.look import verification
@@ -266,7 +266,7 @@ def _share(verdicts: Iterable[HolderVerdict], noun: str, good: str) -> str:
     """`2 of 3 webhooks carry the root`: of those that count."""
     counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
     fine = sum(1 for v in counted if v.verdict is Verdict.OK)
-    return f"{fine:,} of {count(len(counted), noun)} {agree(fine, good)}"
+    return share(fine, len(counted), noun=noun, verb=good)
 
 
 def _secrets(run: Run) -> Proof:

@@ -17,7 +17,7 @@ from bot.core.certificates import (
     why_not_a_signer,
     why_not_issued_by,
 )
-from bot.core.checks.rule import Judged, Scene, not_ok, ok, skipped, unknown
+from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
 from bot.core.findings import Severity
 from bot.core.flags import variable
 from bot.core.mesh import CaSecret, Part
@@ -60,7 +60,7 @@ def single_source(scene: Scene) -> Judged | None:
     plugged = scene.snapshot.foreign.plugged_secret
     name = f"Secret {scene.snapshot.namespace}/cacerts"
     if plugged is None:
-        return unknown(f"whether {name} exists could not be read")
+        return unknown(f"whether {name} exists could not be read", hint=READ)
     if plugged and scene.authority.kind is AuthorityKind.CITADEL_SELF_SIGNED:
         return not_ok(f"{name} exists beside a self-signed Citadel", offenders=(name,))
     return None if plugged else ok(f"{name} does not exist; the CA has one source")
@@ -73,7 +73,8 @@ def present(scene: Scene) -> Judged | None:
         return ok(f"{secret.ref} is there (resourceVersion {secret.state.resource_version})")
     unread = [u for u in scene.snapshot.unread_in(Part.AUTHORITY) if "istio-ca-secret" in u.what]
     if unread:
-        return unknown(f"{unread[0].what} could not be read: {unread[0].reason}", offenders=(unread[0].what,))
+        summary = f"{unread[0].what} could not be read: {unread[0].reason}"
+        return unknown(summary, offenders=(unread[0].what,), hint=READ)
     if scene.authority.kind is not AuthorityKind.CITADEL_SELF_SIGNED:
         return None
     return not_ok(f"Secret {scene.snapshot.namespace}/istio-ca-secret does not exist")
@@ -380,7 +381,10 @@ def clock(scene: Scene) -> Judged:
     """Whether the bot and the API server agree on the time."""
     skew = scene.snapshot.clock_skew
     if skew is None:
-        return unknown("the API server sent no date, so its clock could not be compared")
+        return unknown(
+            "the API server sent no date, so its clock could not be compared",
+            hint="See whether a proxy between the bot and the API server takes the header Date away.",
+        )
     text = f"{abs(skew.total_seconds()):.0f} s"
     if abs(skew) > scene.policy.clock_skew:
         return not_ok(f"the bot's clock and the API server's differ by {text}")

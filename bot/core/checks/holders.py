@@ -1,6 +1,8 @@
 """Rules about everything that holds a root, and about mutual TLS itself."""
 
-from bot.core.checks.rule import Judged, Scene, not_ok, ok, skipped, unknown
+from collections.abc import Sequence
+
+from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
 from bot.core.findings import Severity, Verdict
 from bot.core.mesh import MeshSnapshot, Part
 from bot.core.verification import (
@@ -13,7 +15,7 @@ from bot.core.verification import (
     judge_webhooks,
 )
 from bot.core.versions import sidecar_loads_new_roots
-from bot.core.wording import agree, count
+from bot.core.wording import count, share
 
 
 def everything_read(scene: Scene) -> Judged:
@@ -32,7 +34,8 @@ def secrets(scene: Scene) -> Judged | None:
     if not verdicts:
         return unknown(
             "no secret of type istio.io/key-and-cert was found: either proxies get certificates another way "
-            "(SDS), or the wrong cluster or namespace was looked at"
+            "(SDS), or the wrong cluster or namespace was looked at",
+            hint="Look at the mesh's namespace in ROOTKEEPER_MESHES; a mesh with SDS cannot be rotated here.",
         )
     return _summed(verdicts, "workload secret", "carry the root and a certificate that it signed")
 
@@ -94,29 +97,33 @@ def proxies(scene: Scene) -> Judged | None:
         return None
     verdicts = judge_proxies(scene.snapshot, scene.expected)
     if not any(v.verdict is not Verdict.SKIPPED for v in verdicts):
-        return unknown("no running proxy of this mesh was found")
+        return unknown(
+            "no running proxy of this mesh was found",
+            hint="Look at the mesh's namespace in ROOTKEEPER_MESHES.",
+        )
     return _summed(verdicts, "proxy", "have loaded the root")
 
 
-def _summed(verdicts: list[HolderVerdict] | tuple[HolderVerdict, ...], noun: str, good: str) -> Judged:
+def _summed(verdicts: Sequence[HolderVerdict], noun: str, good: str) -> Judged:
     counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
     wrong = [v for v in counted if v.verdict is Verdict.NOT_OK]
     unread = [v for v in counted if v.verdict is Verdict.UNKNOWN]
     fine = len(counted) - len(wrong) - len(unread)
-    lead = f"{fine:,} of {count(len(counted), noun)} {agree(fine, good)}"
+    lead = share(fine, len(counted), noun=noun, verb=good)
     offenders = tuple(_line(v) for v in (*wrong, *unread))
     if wrong:
-        cures = dict.fromkeys(v.cure for v in wrong if v.cure)
-        return not_ok(
-            f"{lead}; {len(wrong):,} not" + (f", {len(unread):,} could not be read" if unread else ""),
-            offenders=offenders,
-            hint="; ".join(list(cures)[:3]) or None,
-        )
+        more = f", {len(unread):,} could not be read" if unread else ""
+        return not_ok(f"{lead}; {len(wrong):,} not{more}", offenders=offenders, hint=_cures(wrong))
     if unread:
-        return unknown(f"{lead}; {len(unread):,} could not be read", offenders=offenders)
+        return unknown(f"{lead}; {len(unread):,} could not be read", offenders=offenders, hint=_cures(unread))
     if not counted:
         return skipped(f"no {noun} is to be judged")
     return ok(lead)
+
+
+def _cures(verdicts: Sequence[HolderVerdict]) -> str | None:
+    """The first three different ones: enough for a line, the rest stands with each straggler."""
+    return " · ".join(list(dict.fromkeys(v.cure for v in verdicts if v.cure))[:3]) or None
 
 
 def _line(verdict: HolderVerdict) -> str:
@@ -178,7 +185,7 @@ def mutual_tls(scene: Scene) -> Judged:
                 "mutual TLS is not used in this mesh: the root's end breaks nothing, and nothing needs to be done"
             )
         case _:
-            return unknown("whether mutual TLS is used could not be read")
+            return unknown("whether mutual TLS is used could not be read", hint=READ)
 
 
 def mutual_tls_use(snapshot: MeshSnapshot) -> str:

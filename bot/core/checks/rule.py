@@ -9,6 +9,9 @@ from bot.core.certificates import Certificate
 from bot.core.findings import Finding, Severity, Verdict
 from bot.core.mesh import MeshSnapshot
 
+READ = "`rootkeeper doctor` names missing permissions; otherwise try again when the API server is well."
+"""What helps against something that could not be read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.core.wording import agree, count, span
+from bot.core.wording import agree, count, share, span
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,20 @@ def test_a_duration_is_told_in_two_units_and_never_rounded_up(seconds: float, wo
 )
 def test_a_count_agrees_with_its_noun(number: int, noun: str, words: str) -> None:
     assert count(number, noun) == words
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "words"),
+    [
+        (0, 1, "0 of 1 webhook trusts the root"),
+        (1, 1, "1 of 1 webhook trusts the root"),
+        (1, 2, "1 of 2 webhooks trusts the root"),
+        (2, 2, "2 of 2 webhooks trust the root"),
+        (9_999, 10_000, "9,999 of 10,000 webhooks trust the root"),
+    ],
+)
+def test_a_share_has_its_denominator(part: int, whole: int, words: str) -> None:
+    assert share(part, whole, noun="webhook", verb="trust the root") == words
 
 
 @pytest.mark.parametrize(
