@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bot.core.certificates import Certificate
 from bot.core.flags import switch, text_flag
 from bot.core.mesh import Container, MeshSnapshot, Part, Workload
 from bot.core.versions import version_of_image
@@ -40,6 +41,8 @@ class Authority:
     """What to do instead."""
     workload: Workload | None = None
     """The CA's own Deployment, where it is Citadel."""
+    uses_ca_secret: bool = True
+    """False where it surely signs from something else: what lies in `istio-ca-secret` is a leftover."""
 
     @property
     def supported(self) -> bool:
@@ -96,6 +99,12 @@ def recognise(snapshot: MeshSnapshot) -> Authority:
     return _among_citadels(snapshot, citadels)
 
 
+def signing_root(snapshot: MeshSnapshot, authority: Authority) -> Certificate | None:
+    """The root that the CA signs with; None when it cannot be read or is not in the CA secret."""
+    secret = snapshot.ca_secret
+    return secret.root.first if secret and authority.uses_ca_secret else None
+
+
 def is_citadel(workload: Workload) -> bool:
     """Whether this is a Citadel, by its label or its container's name."""
     return workload.label("istio") == "citadel" or any(c.name == "citadel" for c in workload.containers)
@@ -111,9 +120,22 @@ def _is_istiod(workload: Workload) -> bool:
 
 
 def _refused(
-    kind: AuthorityKind, evidence: Sequence[str], refusal: str, way: str, *, version: str = ""
+    kind: AuthorityKind,
+    evidence: Sequence[str],
+    refusal: str,
+    way: str,
+    *,
+    version: str = "",
+    uses_ca_secret: bool = True,
 ) -> Authority:
-    return Authority(kind=kind, version=version, evidence=tuple(evidence), refusal=refusal, way=way)
+    return Authority(
+        kind=kind,
+        version=version,
+        evidence=tuple(evidence),
+        refusal=refusal,
+        way=way,
+        uses_ca_secret=uses_ca_secret,
+    )
 
 
 def _external(found: Sequence[str]) -> Authority:
@@ -180,6 +202,7 @@ def _citadel(workload: Workload) -> Authority:
             "this Citadel asks another CA to sign",
             "Rotate the root at that CA.",
             version=version,
+            uses_ca_secret=False,
         )
     stored = text_flag(container, "citadel-storage-namespace")
     if stored not in ("", workload.ref.namespace):
@@ -217,6 +240,7 @@ def _by_mode(workload: Workload, container: Container, version: str) -> Authorit
             "this Citadel signs with a plugged-in CA (secret cacerts), which this version does not rotate",
             "Its owner replaces it; see Istio's `Plugging in existing CA Certificates`.",
             version=version,
+            uses_ca_secret=False,
         )
     which = "both" if plugged else "neither"
     return _refused(

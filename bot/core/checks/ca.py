@@ -69,6 +69,8 @@ def single_source(scene: Scene) -> Judged | None:
 def present(scene: Scene) -> Judged | None:
     """Whether the CA secret is there."""
     secret = scene.snapshot.ca_secret
+    if secret and scene.ca_secret is None:
+        return skipped(f"{secret.ref} is there and unused: {scene.authority.title} signs from elsewhere")
     if secret:
         return ok(f"{secret.ref} is there (resourceVersion {secret.state.resource_version})")
     unread = [u for u in scene.snapshot.unread_in(Part.AUTHORITY) if "istio-ca-secret" in u.what]
@@ -82,7 +84,7 @@ def present(scene: Scene) -> Judged | None:
 
 def readable(scene: Scene) -> Judged | None:
     """Whether Citadel could read the secret's certificate, were it to start now."""
-    secret = scene.snapshot.ca_secret
+    secret = scene.ca_secret
     if secret is None:
         return None
     faults = [f"{secret.ref}: {fault}" for fault in secret.faults]
@@ -96,7 +98,7 @@ def readable(scene: Scene) -> Judged | None:
 
 def key_matches(scene: Scene) -> Judged | None:
     """Whether the private key is the signer's."""
-    secret, signer = scene.snapshot.ca_secret, scene.signer
+    secret, signer = scene.ca_secret, scene.signer
     if secret is None or signer is None:
         return None
     if secret.key.fault:
@@ -226,7 +228,7 @@ def _skew(scene: Scene) -> str:
 
 def others(scene: Scene) -> Judged | None:
     """What stands in ca-cert.pem behind the signer."""
-    secret, signer = scene.snapshot.ca_secret, scene.signer
+    secret, signer = scene.ca_secret, scene.signer
     if secret is None or signer is None or len(secret.root.certificates) < 2:
         return None
     rest = secret.root.certificates[1:]
@@ -281,7 +283,7 @@ def _as_rotator_writes(signer: Certificate) -> bytes:
 
 def secret_fit(scene: Scene) -> Judged | None:
     """Whether the secret can be changed in place."""
-    secret = scene.snapshot.ca_secret
+    secret = scene.ca_secret
     if secret is None:
         return None
     if secret.immutable:
@@ -299,7 +301,7 @@ def secret_fit(scene: Scene) -> Judged | None:
 
 def owner(scene: Scene) -> Judged | None:
     """Whether a controller or a GitOps tool would put the old root back."""
-    secret = scene.snapshot.ca_secret
+    secret = scene.ca_secret
     if secret is None:
         return None
     owners = keepers(secret)

@@ -5,17 +5,22 @@ from typing import Any
 
 import pytest
 
-from bot.core.authority import Authority, AuthorityKind, recognise
+from bot.core.authority import Authority, AuthorityKind, recognise, signing_root
 from bot.core.flags import switch, text_flag, variable
 from bot.core.mesh import Container, ForeignSigns, MeshSnapshot, ObjectRef, Part, Workload
 from tests.unit.core.builders import (
     SYSTEM,
+    a_ca_secret,
     a_citadel,
     a_container,
     a_mesh,
+    a_root,
     a_workload,
+    bundle,
+    the_root,
     unread,
 )
+from tests.unit.hardcases.making import key
 
 CITADEL = "Deployment istio-system/istio-citadel"
 PILOT = a_workload("pilot")
@@ -185,6 +190,44 @@ def test_the_version_is_of_the_image_and_empty_where_that_tells_none() -> None:
     unversioned = recognise(mesh_with(a_citadel(version="latest")))
     assert (unversioned.version, str(unversioned)) == ("", "citadel_self_signed")
     assert unversioned.title == "Citadel, self-signed root"
+
+
+# --- where its root is --------------------------------------------------------------------------------
+
+
+# 46
+@pytest.mark.parametrize(
+    "arguments",
+    [PLUGGED, ("--self-signed-ca=true", "--upstream-ca-address=ca:8060")],
+    ids=["plugged", "upstream"],
+)
+def test_a_ca_secret_left_over_beside_another_ca_is_not_what_signs(arguments: tuple[str, ...]) -> None:
+    mesh = mesh_with(a_citadel(*arguments))
+
+    assert mesh.ca_secret is not None
+    assert signing_root(mesh, recognise(mesh)) is None
+
+
+@pytest.mark.parametrize(
+    "other", [an_istiod(), a_citadel("--grpc-port=8060")], ids=["istiod", "no flag at all"]
+)
+def test_where_it_may_be_what_signs_it_is_watched(other: Workload) -> None:
+    mesh = mesh_with(other, foreign=ForeignSigns(workloads=("StatefulSet spire/spire-server",)))
+
+    assert signing_root(mesh, recognise(mesh)) == the_root()
+
+
+# 7
+def test_the_signer_is_the_first_certificate_of_the_ca_secret() -> None:
+    mesh = a_mesh(ca_secret=a_ca_secret(the_root(), a_root(key("p256", 4))))
+
+    assert signing_root(mesh, recognise(mesh)) == the_root()
+
+
+def test_without_a_readable_ca_secret_there_is_no_signer() -> None:
+    for secret in (None, replace(a_ca_secret(), root=bundle())):
+        mesh = a_mesh(ca_secret=secret)
+        assert signing_root(mesh, recognise(mesh)) is None
 
 
 def test_every_kind_has_a_title() -> None:

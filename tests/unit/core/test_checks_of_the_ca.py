@@ -89,6 +89,9 @@ CASES = {
     # 2
     "a 403 on the CA secret is not absence": Case(
         table.PRESENT, a_mesh(ca_secret=None, unread=(HIDDEN,)), "unknown", "could not be read: may not get"),
+    # 46
+    "a CA secret left over beside a plugged-in CA": Case(
+        table.PRESENT, PLUGGED, "skipped", "is there and unused: Citadel 1.4.10 with a plugged-in CA signs"),
     "a readable root": Case(table.READABLE, a_mesh(), "ok", "holds 1 certificate, readable"),
     # 7
     "several certificates in ca-cert.pem": Case(
@@ -297,6 +300,15 @@ NOBODYS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", NOBODYS)
 def test_what_writes_nothing_is_no_owner(case: str) -> None:
     assert verdict_of(table.OWNER, holding(**NOBODYS[case])) == "ok"
+
+
+def test_a_mesh_with_a_plugged_in_ca_is_not_warned_of_a_secret_that_is_unused() -> None:  # row 46
+    """Else it would hear every day of the end of a root that nobody trusts."""
+    old = replace(PLUGGED, ca_secret=a_ca_secret(a_root(until=NOW - DAY), immutable=True))
+
+    findings = [said(check, old) for check in table.ROUTINE]
+
+    assert [f.check_id for f in findings if f and f.red] == ["ca.recognised"]
 
 
 def test_a_finding_that_is_fine_has_nothing_to_do() -> None:
