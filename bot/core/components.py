@@ -127,31 +127,46 @@ def mounted_names(pod: Pod) -> frozenset[str]:
     return frozenset({*pod.secret_volumes, f"istio.{pod.service_account}"})
 
 
-def own_secrets(pod: Pod, snapshot: MeshSnapshot) -> tuple[WorkloadSecret, ...]:
-    """Those of them that were seen."""
-    names = mounted_names(pod)
-    return tuple(
-        secret
-        for secret in snapshot.secrets
-        if secret.ref.name in names and secret.ref.namespace == pod.ref.namespace
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reissues:
+    """When what the control plane's pods read was re-issued under a root."""
 
+    root: Certificate
+    home: dict[str, WorkloadSecret]
+    """The workload secrets of the control plane's namespace, by name."""
+    elsewhere: datetime | None
+    """What tells for a pod whose own certificate tells nothing; None when nothing does."""
 
-def reissued_at(pod: Pod, root: Certificate, snapshot: MeshSnapshot) -> datetime | None:
-    """When what this pod reads was last re-issued under `root`; None when that is not known.
+    @classmethod
+    def of(cls, snapshot: MeshSnapshot, root: Certificate) -> "Reissues":
+        """Gather them once for all pods.
 
-    Citadel makes leaves that are valid from the second they are made. Where a pod's own certificate
-    tells nothing, the last one of its namespace does, or of the mesh, once all there carry the root.
-    """
-    kept = keeping(snapshot)
-    all_kept = [secret for secret in snapshot.secrets if not why_unmanaged(secret, kept)]
-    near = [secret for secret in all_kept if secret.ref.namespace == pod.ref.namespace]
-    tried = (own_secrets(pod, snapshot), near, all_kept)
-    return next((at for secrets in tried if (at := _last_issued(secrets, root))), None)
+        Where a pod's own certificate tells nothing, the last one of its namespace does, or of the
+        mesh, once all there carry the root.
+        """
+        kept = keeping(snapshot)
+        all_kept = [secret for secret in snapshot.secrets if not why_unmanaged(secret, kept)]
+        near = [secret for secret in all_kept if secret.ref.namespace == snapshot.namespace]
+        return cls(
+            root=root,
+            home={s.ref.name: s for s in snapshot.secrets if s.ref.namespace == snapshot.namespace},
+            elsewhere=_last_issued(near, root) or _last_issued(all_kept, root),
+        )
+
+    def own(self, pod: Pod) -> tuple[WorkloadSecret, ...]:
+        """The secrets from which a pod has its certificate and its roots, as far as they were seen."""
+        return tuple(self.home[name] for name in sorted(mounted_names(pod)) if name in self.home)
+
+    def at(self, pod: Pod) -> datetime | None:
+        """When what this pod reads was last re-issued; None when that is not known."""
+        return _last_issued(self.own(pod), self.root) or self.elsewhere
 
 
 def _last_issued(secrets: Sequence[WorkloadSecret], root: Certificate) -> datetime | None:
-    """None unless all carry the root, each with a leaf that is not older than it."""
+    """None unless all carry the root, each with a leaf that is not older than it.
+
+    Citadel makes leaves that are valid from the second they are made.
+    """
     leaves = [secret.leaf for secret in secrets if secret.leaf and root in secret.root.certificates]
     if len(leaves) < len(secrets) or any(leaf.not_before < root.not_before for leaf in leaves):
         return None
@@ -169,20 +184,20 @@ def started_after(pod: Pod, reissued: datetime) -> bool:
     return made_after or pod.started_at >= reissued + MOUNT_DELAY
 
 
-def may_hold_older_root(pod: Pod, root: Certificate, snapshot: MeshSnapshot) -> bool:
-    """Whether a process that reads the root at start may hold the one before `root`.
+def may_hold_older_root(pod: Pod, reissues: Reissues) -> bool:
+    """Whether a process that reads the root at start may hold the one before it.
 
     It does not if it started after the re-issue, and does if it started before its own certificate
-    was re-issued for the first time under `root`. Otherwise (a certificate that was renewed since, or
+    was re-issued for the first time under the root. Otherwise (a certificate that was renewed since, or
     none of its own) the root's age decides, and in doubt it is taken to: a needless restart costs less
     than a dead Pilot.
     """
     if pod.started_at is None:
         return True
-    reissued = reissued_at(pod, root, snapshot)
+    root, reissued = reissues.root, reissues.at(pod)
     if reissued is not None and started_after(pod, reissued):
         return False
-    if any(secret.leaf and _is_first(secret.leaf, root) for secret in own_secrets(pod, snapshot)):
+    if any(secret.leaf and _is_first(secret.leaf, root) for secret in reissues.own(pod)):
         return True
     return pod.started_at < root.not_before + CLOCK_SKEW + DISTRIBUTION_WINDOW
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.core.certificates import Bundle, Certificate, why_not_issued_by
-from bot.core.components import may_hold_older_root, own_secrets, pods_of, restart_candidates
+from bot.core.components import Reissues, may_hold_older_root, pods_of, restart_candidates
 from bot.core.findings import Tally, Verdict
 from bot.core.keeping import Keeping, keeping, why_unmanaged
 from bot.core.mesh import (
@@ -250,28 +250,29 @@ def judge_processes(snapshot: MeshSnapshot, expected: Certificate) -> tuple[Hold
     """Pods of components that read the root only at start; another control plane's are judged with its mesh."""
     if Part.AUTHORITY not in snapshot.parts:
         return ()
+    reissues = Reissues.of(snapshot, expected)
     verdicts = (
-        _judge_process(pod, snapshot, expected)
+        _judge_process(pod, reissues)
         for workload, _ in restart_candidates(snapshot)
         for pod in pods_of(workload, snapshot)
     )
     return tuple(verdicts)
 
 
-def _judge_process(pod: Pod, snapshot: MeshSnapshot, expected: Certificate) -> HolderVerdict:
-    verdict, reason, cure = _process_verdict(pod, snapshot, expected)
+def _judge_process(pod: Pod, reissues: Reissues) -> HolderVerdict:
+    verdict, reason, cure = _process_verdict(pod, reissues)
     return HolderVerdict(holder=Holder.PROCESS, what=str(pod.ref), verdict=verdict, reason=reason, cure=cure)
 
 
-def _process_verdict(pod: Pod, snapshot: MeshSnapshot, expected: Certificate) -> tuple[Verdict, str, str]:
-    own = own_secrets(pod, snapshot)
-    behind = next((secret for secret in own if expected not in secret.root.certificates), None)
+def _process_verdict(pod: Pod, reissues: Reissues) -> tuple[Verdict, str, str]:
+    own = reissues.own(pod)
+    behind = next((secret for secret in own if reissues.root not in secret.root.certificates), None)
     if behind:
         reason = f"reads {behind.ref}, which does not carry the root yet"
         return Verdict.NOT_OK, reason, f"wait for Citadel to re-issue that, then restart {pod.workload}"
     if pod.started_at is None:
         return Verdict.UNKNOWN, "has not started", "`kubectl describe pod` says why; then verify again"
-    if not may_hold_older_root(pod, expected, snapshot):
+    if not may_hold_older_root(pod, reissues):
         return Verdict.OK, "", ""
     started = f"{pod.started_at:%Y-%m-%d %H:%M} UTC"
     reason = f"reads the root only at start and started at {started}, before the new one was surely there"

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from bot.core.authority import Authority, recognise
 from bot.core.certificates import Certificate
-from bot.core.components import pods_of, reissued_at, started_after
+from bot.core.components import Reissues, pods_of, started_after
 from bot.core.findings import Verdict
 from bot.core.mesh import EVERYTHING, MeshSnapshot, ObjectRef, Part, SecretState, Workload
 from bot.core.plan import Step, StepKind
@@ -184,9 +184,9 @@ def _restart_if_behind(run: Run) -> Acted:
 
 def _behind(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
     """Judged as the verification does, by when the secrets were re-issued; if that is unknown, by the wait's end."""
-    pods = pods_of(workload, snapshot)
+    pods, reissues = pods_of(workload, snapshot), Reissues.of(snapshot, run.target)
     ended = _secrets_ended(run)
-    times = ((pod, reissued_at(pod, run.target, snapshot) or ended) for pod in pods)
+    times = ((pod, reissues.at(pod) or ended) for pod in pods)
     return any(at is None or not started_after(pod, at) for pod, at in times) or not pods
 
 

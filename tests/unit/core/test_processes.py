@@ -12,10 +12,10 @@ from bot.core.components import (
     COMPONENTS,
     DISTRIBUTION_WINDOW,
     MOUNT_DELAY,
+    Reissues,
     component_of,
     may_hold_older_root,
     pods_of,
-    reissued_at,
     restart_candidates,
     started_after,
     why_restart,
@@ -160,8 +160,8 @@ def test_a_pod_s_secret_is_found_by_its_volumes_or_its_service_account() -> None
         issued(MADE), issued(MADE + HOUR, "mounted"), issued(MADE + 2 * HOUR, "other"), elsewhere
     )
 
-    assert reissued_at(a_pod(), NEW, mesh) == MADE
-    assert reissued_at(a_pod(secret_volumes=("istio.mounted",)), NEW, mesh) == MADE + HOUR
+    assert Reissues.of(mesh, NEW).at(a_pod()) == MADE
+    assert Reissues.of(mesh, NEW).at(a_pod(secret_volumes=("istio.mounted",))) == MADE + HOUR
 
 
 WORKLOAD = a_secret(root=bundle(NEW), leaf=a_leaf(NEW, since=NOW))
@@ -186,7 +186,7 @@ KNOWN = {
 def test_the_time_of_a_re_issue_is_told_by(case: str) -> None:
     secrets, at = KNOWN[case]
 
-    assert reissued_at(a_pod(), NEW, with_secrets(*secrets)) == at
+    assert Reissues.of(with_secrets(*secrets), NEW).at(a_pod()) == at
 
 
 STARTS = {
@@ -236,7 +236,9 @@ HOLDS: dict[str, tuple[Pod, WorkloadSecret | None, bool]] = {
 def test_a_process_may_hold_the_root_before(case: str) -> None:
     pod, secret, holds = HOLDS[case]
 
-    assert may_hold_older_root(pod, NEW, with_secrets(*([secret] if secret else []))) is holds
+    seen = with_secrets(*([secret] if secret else []))
+
+    assert may_hold_older_root(pod, Reissues.of(seen, NEW)) is holds
 
 
 # --- verdicts -------------------------------------------------------------------------------------
