@@ -5,7 +5,7 @@ Source: istio/istio 1.0 to 1.5, pilot/pkg/bootstrap/server.go, pkg/mcp/creds, mi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bot.core.certificates import Certificate
 from bot.core.issuing import CLOCK_SKEW
@@ -19,6 +19,9 @@ approval takes up to an hour, and Citadel's way through 10,000 secrets 67 minute
 
 MOUNT_DELAY = timedelta(minutes=2)
 """The kubelet's sync: the files of a pod that is there already follow their secret this much later."""
+
+RESTART_MARK = "%Y-%m-%dT%H:%M:%S.%fZ"
+"""How a rotation marks what it restarts; kubectl's own marks have no fraction of a second."""
 
 ENDED = ("Succeeded", "Failed")
 """Phases of pods that run nothing any more; evicted ones stay in the list for days."""
@@ -200,6 +203,26 @@ def may_hold_older_root(pod: Pod, reissues: Reissues) -> bool:
     if any(secret.leaf and _is_first(secret.leaf, root) for secret in reissues.own(pod)):
         return True
     return pod.started_at < root.not_before + CLOCK_SKEW + DISTRIBUTION_WINDOW
+
+
+def restarted_under(root: Certificate, workload: Workload, pod: Pod) -> bool:
+    """Whether a rotation restarted this pod when every secret had been re-issued under `root`.
+
+    That is when a rotation restarts. Its mark tells so long after Citadel has renewed the certificates
+    from which it could be told otherwise, in the middle of their lives.
+    """
+    marked, made = _mark_time(workload.restarted_at), pod.created_at or pod.started_at
+    if marked is None or made is None:
+        return False
+    return root.not_before <= marked and made >= marked.replace(microsecond=0)
+
+
+def _mark_time(mark: str) -> datetime | None:
+    """The time in a rotation's restart mark; None for any other."""
+    try:
+        return datetime.strptime(mark, RESTART_MARK).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _is_first(leaf: Certificate, root: Certificate) -> bool:

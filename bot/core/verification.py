@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.core.certificates import Bundle, Certificate, why_not_issued_by
-from bot.core.components import Reissues, may_hold_older_root, pods_of, restart_candidates
+from bot.core.components import Reissues, may_hold_older_root, pods_of, restart_candidates, restarted_under
 from bot.core.findings import Tally, Verdict
 from bot.core.keeping import Keeping, keeping, why_unmanaged
 from bot.core.mesh import (
@@ -20,6 +20,7 @@ from bot.core.mesh import (
     Proxy,
     ServedCertificate,
     Webhook,
+    Workload,
     WorkloadSecret,
 )
 from bot.core.progress import Straggler
@@ -252,19 +253,19 @@ def judge_processes(snapshot: MeshSnapshot, expected: Certificate) -> tuple[Hold
         return ()
     reissues = Reissues.of(snapshot, expected)
     verdicts = (
-        _judge_process(pod, reissues)
+        _judge_process(pod, workload, reissues)
         for workload, _ in restart_candidates(snapshot)
         for pod in pods_of(workload, snapshot)
     )
     return tuple(verdicts)
 
 
-def _judge_process(pod: Pod, reissues: Reissues) -> HolderVerdict:
-    verdict, reason, cure = _process_verdict(pod, reissues)
+def _judge_process(pod: Pod, workload: Workload, reissues: Reissues) -> HolderVerdict:
+    verdict, reason, cure = _process_verdict(pod, workload, reissues)
     return HolderVerdict(holder=Holder.PROCESS, what=str(pod.ref), verdict=verdict, reason=reason, cure=cure)
 
 
-def _process_verdict(pod: Pod, reissues: Reissues) -> tuple[Verdict, str, str]:
+def _process_verdict(pod: Pod, workload: Workload, reissues: Reissues) -> tuple[Verdict, str, str]:
     own = reissues.own(pod)
     behind = next((secret for secret in own if reissues.root not in secret.root.certificates), None)
     if behind:
@@ -272,7 +273,7 @@ def _process_verdict(pod: Pod, reissues: Reissues) -> tuple[Verdict, str, str]:
         return Verdict.NOT_OK, reason, f"wait for Citadel to re-issue that, then restart {pod.workload}"
     if pod.started_at is None:
         return Verdict.UNKNOWN, "has not started", "`kubectl describe pod` says why; then verify again"
-    if not may_hold_older_root(pod, reissues):
+    if not may_hold_older_root(pod, reissues) or restarted_under(reissues.root, workload, pod):
         return Verdict.OK, "", ""
     started = f"{pod.started_at:%Y-%m-%d %H:%M} UTC"
     reason = f"reads the root only at start and started at {started}, before the new one was surely there"

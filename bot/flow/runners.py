@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from bot.core.authority import Authority, recognise
 from bot.core.certificates import Certificate
-from bot.core.components import Reissues, pods_of, started_after
+from bot.core.components import RESTART_MARK, Reissues, pods_of, started_after
 from bot.core.findings import Verdict
 from bot.core.mesh import EVERYTHING, MeshSnapshot, ObjectRef, Part, SecretState, Workload
 from bot.core.plan import Step, StepKind
@@ -70,7 +70,7 @@ class Run:
     def mark(self) -> str:
         """The restart mark: the same for every try of this step, another for every other step."""
         entered = self.state.entered_at or self.now
-        return entered.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return entered.strftime(RESTART_MARK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from bot.core.components import (
     COMPONENTS,
     DISTRIBUTION_WINDOW,
     MOUNT_DELAY,
+    RESTART_MARK,
     Reissues,
     component_of,
     may_hold_older_root,
@@ -265,6 +266,27 @@ def test_a_process_that_started_before_its_re_issue_is_behind_and_names_its_star
         "before the new one was surely there"
     )
     assert judged(a_pod(created_at=NOW, started_at=NOW), issued(NOW)) == "ok: "
+
+
+MARKED = MADE + 20 * MINUTE
+MARK = (MARKED + timedelta(microseconds=123)).strftime(RESTART_MARK)
+RESTARTS = {
+    "by a rotation, before its certificate was renewed": (MARK, MARKED, "ok"),
+    "by a rotation, and again since": (MARK, MARKED + DAY, "ok"),
+    "by nobody: the pod is older than the mark": (MARK, MARKED - MINUTE, "not_ok"),
+    "by the rotation before this root": ((MADE - DAY).strftime(RESTART_MARK), MARKED, "not_ok"),
+    "by hand, which proves nothing": (MARKED.strftime("%Y-%m-%dT%H:%M:%SZ"), MARKED, "not_ok"),
+    "never": ("", MARKED, "not_ok"),
+}
+
+
+@pytest.mark.parametrize("case", RESTARTS)
+def test_half_a_certificate_s_life_after_a_rotation_a_process_was_restarted(case: str) -> None:
+    mark, made, verdict = RESTARTS[case]
+    pilot = replace(LONE_PILOT, restarted_at=mark)
+    pod = a_pod(created_at=made, started_at=made + SECOND)
+
+    assert judged(pod, RENEWED, workloads=(a_citadel(), pilot)).partition(":")[0] == verdict
 
 
 def test_a_process_that_has_not_started_is_unknown() -> None:
