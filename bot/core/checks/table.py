@@ -9,6 +9,9 @@ from bot.core.checks.rule import Check, Policy, Scene
 from bot.core.findings import Finding, Severity, Verdict, worst_first
 from bot.core.mesh import MeshSnapshot
 
+NAMED = 5
+"""How many offenders a note names."""
+
 C, W, I = Severity.CRITICAL, Severity.WARNING, Severity.INFO  # noqa: E741 - columns of a table
 
 RECOGNISED = Check(
@@ -254,16 +257,20 @@ _CA = (
     RECOGNISED, SINGLE_SOURCE, PRESENT, READABLE, KEY_MATCHES, IS_CA, ALGORITHM, NOT_EXPIRED, EXPIRY, ALREADY_VALID,
     OTHERS, SUBJECT, SECRET_FIT, OWNER, HEALTHY, REPLICAS, VERSION, ROTATOR, CLOCK, EVERYTHING_READ,
 )  # fmt: skip
-_HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
+HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
+"""What is counted holder by holder."""
 
-ROUTINE = (*_CA, *_HOLDERS, OUTLIVE, SIDECARS, MUTUAL_TLS)
+ROUTINE = (*_CA, *HOLDERS, OUTLIVE, SIDECARS, MUTUAL_TLS)
 """What `check` and the schedule ask."""
 
 PREFLIGHT = (*_CA, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
-"""What must be so before a plan is offered, and again before it starts. Holders that are behind
-already are no obstacle: the rotation brings them up."""
+"""What must be so before a plan is offered, and again before it starts."""
 
-VERIFICATION = (RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, EVERYTHING_READ, *_HOLDERS)
+BASELINE = (SECRETS, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
+"""What holds the root now: told to the approver, so that what was broken before is not laid at the
+rotation's door. Holders that are behind already are no obstacle: the rotation brings them up."""
+
+VERIFICATION = (RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, EVERYTHING_READ, *HOLDERS)
 """What `verify` asks, and what ends a rotation."""
 
 ALL = tuple(dict.fromkeys((*ROUTINE, *PREFLIGHT, *VERIFICATION)))
@@ -280,11 +287,11 @@ def evaluate(
 def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """What forbids a rotation: everything red and everything unknown, but a root that merely ends soon.
 
-    Whether mutual TLS is used, of what version sidecars are, and what Istio's own rotator would do to
-    the subject informs and never forbids: rotating is the cure, because it keeps the subject. Clocks
-    that disagree only inform a check, and forbid to sign.
+    Whether mutual TLS is used, of what version sidecars are, what holds which root already, and what
+    Istio's own rotator would do to the subject informs and never forbids: rotating is the cure, because
+    it keeps the subject. Clocks that disagree only inform a check, and forbid to sign.
     """
-    informing = (EXPIRY.id, SUBJECT.id, MUTUAL_TLS.id, SIDECARS.id)
+    informing = {check.id for check in (EXPIRY, SUBJECT, MUTUAL_TLS, SIDECARS, *BASELINE)}
     forbidding = (CLOCK.id,)
     return tuple(
         f
@@ -296,3 +303,23 @@ def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
             or (f.verdict is Verdict.NOT_OK and f.check_id in forbidding)
         )
     )
+
+
+def worth_knowing(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """What the approver should know although it forbids nothing, in sentences."""
+    known = {check.id for check in (EXPIRY, ROTATOR)}
+    telling = [f for f in findings if f.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN)]
+    return tuple(_note(finding) for finding in telling if finding.check_id not in known)
+
+
+def _note(finding: Finding) -> str:
+    lead = ""
+    if finding.check_id in {check.id for check in BASELINE}:
+        lead = "Already so before: "
+        if finding.verdict is Verdict.UNKNOWN:
+            lead = "Already so before, and it keeps a rotation from being done: "
+    summary = finding.summary if lead else finding.summary[0].upper() + finding.summary[1:]
+    shown = finding.offenders[:NAMED]
+    more = len(finding.offenders) - len(shown)
+    named = "; ".join(shown) + (f"; and {more:,} more" if more else "")
+    return f"{lead}{summary}" + (f": {named}" if named else "")

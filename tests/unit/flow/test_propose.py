@@ -9,7 +9,7 @@ from bot.core.findings import Verdict
 from bot.core.mesh import Part
 from bot.errors import CertificateUnusable, ClusterConflict, ClusterUnreachable, KeyUnusable
 from bot.flow.propose import Draft, draft_plan, redraft_plan, why_stale
-from tests.fakes.certificates import a_key, key_pem
+from tests.fakes.certificates import a_key, key_pem, root_pem
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.mesh import PRIVATE_KEY, ROOT_KEY
 from tests.unit.flow.world import NOW, World, unchanged
@@ -189,3 +189,50 @@ def test_every_difference_makes_a_plan_stale_once() -> None:
     again = redraft_plan(world.ports, world.clock, world.keys, approved=plan)
 
     assert why_stale(plan, again) == ("other steps would be needed now",)
+
+
+# --- what was so before -----------------------------------------------------------------------------------
+
+
+def test_a_mesh_in_order_gives_the_approver_nothing_to_note() -> None:
+    plan = drafted(World()).plan
+
+    assert plan is not None
+    assert plan.notes == ()
+
+
+def test_p8_what_is_behind_already_is_told_to_the_approver_and_forbids_nothing() -> None:
+    world = World()
+    older = root_pem(a_key(), not_before=NOW - timedelta(days=400), not_after=NOW + timedelta(days=5))
+    world.cluster.member("cart").root = older
+
+    plan = drafted(world).plan
+
+    assert plan is not None
+    [note] = plan.notes
+    assert note.startswith("Already so before: ")
+    assert "istio.cart" in note
+    assert "still holds the root that ends 2026-11-28" in note
+
+
+def test_p8_a_proxy_that_cannot_be_asked_already_is_named_with_what_it_means() -> None:
+    world = World()
+    world.cluster.member("cart").fault = "its container is not running"
+
+    plan = drafted(world).plan
+
+    assert plan is not None
+    [note] = plan.notes
+    assert note.startswith("Already so before, and it keeps a rotation from being done: ")
+    assert "its container is not running" in note
+
+
+def test_p8_what_breaks_between_two_looks_does_not_void_an_approval() -> None:
+    world = World()
+    plan = drafted(world).plan
+    assert plan is not None
+    world.cluster.member("cart").fault = "its container is not running"
+
+    again = redraft_plan(world.ports, world.clock, world.keys, approved=plan)
+
+    assert why_stale(plan, again) == ()
