@@ -198,11 +198,24 @@ def may_hold_older_root(pod: Pod, reissues: Reissues) -> bool:
     if pod.started_at is None:
         return True
     root, reissued = reissues.root, reissues.at(pod)
-    if reissued is not None and started_after(pod, reissued):
+    if reissued is not None and (started_after(pod, reissued) or _is_new(pod, reissues, reissued)):
         return False
     if any(secret.leaf and _is_first(secret.leaf, root) for secret in reissues.own(pod)):
         return True
     return pod.started_at < root.not_before + CLOCK_SKEW + DISTRIBUTION_WINDOW
+
+
+def _is_new(pod: Pod, reissues: Reissues, issued: datetime) -> bool:
+    """Whether a mesh was just installed: the pod waited for a secret that never held another root.
+
+    The pod's own age counts too, because a secret may have been deleted to have it made anew.
+    """
+    if pod.created_at is None or pod.started_at is None:
+        return False
+    since = reissues.root.not_before
+    secrets = [secret.created_at for secret in reissues.own(pod)]
+    first = bool(secrets) and all(made is not None and made >= since for made in secrets)
+    return first and pod.created_at >= since - CLOCK_SKEW and pod.started_at >= issued
 
 
 def restarted_under(root: Certificate, workload: Workload, pod: Pod) -> bool:

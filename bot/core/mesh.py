@@ -184,6 +184,8 @@ class WorkloadSecret:
     leaf: Certificate | None
     """The first certificate of `cert-chain.pem`."""
     leaf_fault: str = ""
+    created_at: datetime | None = None
+    """When the secret was first made; Citadel re-issues it in place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

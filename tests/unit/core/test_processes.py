@@ -233,6 +233,20 @@ HOLDS: dict[str, tuple[Pod, WorkloadSecret | None, bool]] = {
 }  # fmt: skip
 
 
+INSTALLED = replace(issued(REISSUED), created_at=REISSUED)
+HOLDS |= {
+    "it waited for its very first certificate": (
+        a_pod(created_at=REISSUED - MINUTE, started_at=REISSUED + SECOND), INSTALLED, False),
+    "it started before its very first certificate": (
+        a_pod(created_at=REISSUED - MINUTE, started_at=REISSUED - SECOND), INSTALLED, True),
+    "its secret was deleted to be made anew, and it is older than the root": (
+        a_pod(created_at=MADE - DAY, started_at=REISSUED + SECOND), INSTALLED, True),
+    "its secret was re-issued in place while it started": (
+        a_pod(created_at=REISSUED - MINUTE, started_at=REISSUED + SECOND),
+        replace(INSTALLED, created_at=MADE - DAY), True),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("case", HOLDS)
 def test_a_process_may_hold_the_root_before(case: str) -> None:
     pod, secret, holds = HOLDS[case]
