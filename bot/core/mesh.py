@@ -162,6 +162,8 @@ class Pod:
     """When its oldest running container started: no process of it read its files before this."""
     containers: tuple[Container, ...]
     """Init containers that keep running (native sidecars) included."""
+    created_at: datetime | None = None
+    """When the pod was made: secrets are mounted as they are after this."""
     secret_volumes: tuple[str, ...] = ()
     host_network: bool = False
     deleting: bool = False
@@ -186,6 +188,8 @@ class WorkloadSecret:
     leaf: Certificate | None
     """The first certificate of `cert-chain.pem`."""
     leaf_fault: str = ""
+    created_at: datetime | None = None
+    """When the secret was first made; Citadel re-issues it in place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

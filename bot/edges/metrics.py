@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from bot.core.authority import recognise, signing_root
 from bot.core.certificates import SigningKey
 from bot.core.findings import count_findings
 from bot.core.ids import MeshName, RotationId
@@ -100,8 +101,9 @@ class Metrics:
         """A cluster was read."""
         for part in snapshot.parts:
             self._unread.labels(snapshot.mesh, part).set(len(snapshot.unread_in(part)))
-        if Part.AUTHORITY in snapshot.parts and snapshot.ca_secret and snapshot.ca_secret.root.certificates:
-            root = snapshot.ca_secret.root.certificates[0]
+        if Part.AUTHORITY not in snapshot.parts:
+            return
+        if root := signing_root(snapshot, recognise(snapshot)):
             self._only_root(snapshot.mesh, root.fingerprint[:16])
             self._expiry.labels(snapshot.mesh, root.fingerprint[:16]).set(root.not_after.timestamp())
             left = root.not_after - snapshot.taken_at

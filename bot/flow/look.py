@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.core.authority import Authority, recognise
+from bot.core.authority import Authority, recognise, signing_root
 from bot.core.certificates import Certificate
 from bot.core.checks.rule import Policy
 from bot.core.checks.table import ROUTINE, VERIFICATION, evaluate
@@ -70,6 +70,5 @@ def verification(
 ) -> Report:
     """Judge a snapshot that is there already."""
     findings = evaluate(VERIFICATION, snapshot, policy=Policy(expected=expected), now=now)
-    secret = snapshot.ca_secret
-    target = expected or (secret.root.first if secret else None)
+    target = expected or signing_root(snapshot, authority)
     return verify_report(snapshot, authority, findings=findings, expected=target, now=now, took=now - started)

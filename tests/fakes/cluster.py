@@ -99,7 +99,7 @@ class FakeCluster:
         self.backup: Secret | None = Secret("uid-backup", {})
         self.lease: tuple[RotationId, datetime] | None = None
         self._born = min(end - timedelta(days=30), clock.now() - timedelta(days=1))
-        self.plane = [Plane(name, self._born, root) for name in PLANE]
+        self.plane = [Plane(name, self._born + timedelta(hours=1), root) for name in PLANE]
         self.members = [self._member(*account, root) for account in accounts]
         for part in self.plane:
             part.shown = self._shown_by(part, root)
@@ -141,7 +141,7 @@ class FakeCluster:
     def _start(self, part: Plane) -> None:
         part.rolling = False
         part.starts += 1
-        part.started_at = self.clock.now()
+        part.started_at = part.made_at = self.clock.now()
         part.root = self._live_root()
         part.shown = self._shown_by(part, part.root or self.trust_root)
 

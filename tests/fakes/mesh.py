@@ -40,6 +40,8 @@ class Plane:
     starts: int = 0
     by_hand: bool = False
     """A changed template reaches only pods that somebody deletes."""
+    made_at: datetime | None = None
+    """When its pod was made; None for one whose container was only started again in place."""
 
     @property
     def ref(self) -> ObjectRef:
@@ -77,6 +79,7 @@ class Plane:
             phase="Running",
             ready=True,
             started_at=self.started_at,
+            created_at=self.made_at,
             containers=(self._container,),
         )
 

@@ -58,6 +58,7 @@ def pod(found: PodWire) -> Pod:
         phase=status.phase,
         ready=any(c.type == "Ready" and c.status == "True" for c in status.conditions or ()),
         started_at=_started_at(found),
+        created_at=time_of(meta.creation_timestamp),
         containers=tuple(container(each) for each in lasting(spec)),
         secret_volumes=_secret_volumes(spec.volumes),
         host_network=bool(spec.host_network),

@@ -7,7 +7,7 @@ from bot.core.plan import StepKind
 from bot.core.progress import StepStatus, Wait
 from bot.core.record import Milestone
 from bot.core.rotation import RotationState
-from tests.fakes.mesh import CITADEL
+from tests.fakes.mesh import CITADEL, SYSTEM
 from tests.unit.flow.world import World
 
 
@@ -68,6 +68,31 @@ def test_a_component_that_started_before_the_kubelet_could_know_is_restarted() -
     world.run()
 
     assert "restart istio-pilot" in world.cluster.effects
+
+
+def test_components_without_secrets_of_their_own_are_restarted_and_verified_all_the_same() -> None:
+    world = World()
+    world.cluster.members = [each for each in world.cluster.members if each.namespace != SYSTEM]
+    world.approved()
+
+    world.run()
+
+    assert "restart istio-pilot" in world.cluster.effects
+    assert world.state is RotationState.DONE
+
+
+def test_a_component_whose_container_was_started_again_too_early_is_found_by_the_verification() -> None:
+    world = World()
+    world.running("verify")
+    pilot = world.cluster.of_plane("pilot")
+    pilot.started_at, pilot.made_at = world.clock.now() - timedelta(days=1), None
+
+    world.advance()
+    world.advance()
+
+    current = world.rotation.current
+    assert current is not None
+    assert [s.what for s in current[1].stragglers] == [f"Pod {SYSTEM}/{pilot.pod().ref.name}"]
 
 
 def test_a_component_that_is_gone_by_then_needs_nothing() -> None:
