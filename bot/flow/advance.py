@@ -27,6 +27,9 @@ from bot.flow.tell import milestone, redraw, telling
 AT_ONCE = Wait(after=timedelta())
 AFTER_FAULT = timedelta(seconds=5)
 """How soon to try again what the network broke."""
+REST = 3
+"""After a look that took long, a waiting step rests for so many times as long: a mesh of thousands of
+secrets is not read without a pause."""
 LATELY = 5
 """How many of a mesh's rotations may have left the Lease behind: one, and some that never started."""
 
@@ -218,7 +221,8 @@ def _prove(stage: Stage, run: Run) -> Outcome:
         runner.nudge(run)
     elif state != run.state:
         stage.store.commit(_quietly(run, state))
-    return Wait(after=stage.poll_interval)
+    looked = stage.clock.now() - run.now
+    return Wait(after=max(stage.poll_interval, REST * looked))
 
 
 def _impatient(run: Run) -> bool:
