@@ -7,7 +7,7 @@ will be more rows here and nothing elsewhere.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.checks.holders import mutual_tls_use
+from bot.core.checks.holders import nothing_at_stake
 from bot.core.ids import Fingerprint, MeshName
 from bot.core.mesh import MeshSnapshot
 from bot.core.record import Given, NoticeMemory
@@ -52,5 +52,5 @@ def _name(days: int) -> str:
 
 
 def worth_warning(snapshot: MeshSnapshot) -> bool:
-    """Whether anything would break at the root's end; a mesh that does not use mutual TLS is left in peace."""
-    return mutual_tls_use(snapshot) != "unused"
+    """Whether anything would break at the root's end, or might; only a mesh where nothing can is left in peace."""
+    return not nothing_at_stake(snapshot)

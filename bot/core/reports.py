@@ -8,7 +8,13 @@ from datetime import datetime, timedelta
 
 from bot.core.authority import Authority
 from bot.core.certificates import Certificate
-from bot.core.checks.holders import mutual_tls_use
+from bot.core.checks.holders import (
+    STOPS_WITH_WEBHOOKS,
+    mutual_tls_use,
+    nothing_at_stake,
+    webhooks_at_stake,
+)
+from bot.core.checks.table import EXPIRY
 from bot.core.findings import Finding, Tally, Verdict, overall
 from bot.core.mesh import MeshSnapshot
 from bot.core.record import Report
@@ -144,23 +150,34 @@ def _check_headline(
 def _check_meaning(
     snapshot: MeshSnapshot, authority: Authority, *, findings: Sequence[Finding], verdict: Verdict
 ) -> str:
-    match mutual_tls_use(snapshot):
-        case "unused":
-            return "Mutual TLS is not used here, so the root's end breaks nothing. Nothing needs to be done."
-        case "planned":
-            planned = (
-                " Mutual TLS is permitted but not used yet: not urgent, worth doing before you switch it on."
-            )
-        case _:
-            planned = ""
+    stake = _stake(snapshot)
+    if nothing_at_stake(snapshot) and not any(f.red and f.check_id != EXPIRY.id for f in findings):
+        return f"{stake} Nothing needs to be done."
+    said = f" {stake}" if stake else ""
     if not authority.supported:
         return f"Rootkeeper does not rotate this root: {authority.refusal}. {authority.way}"
     red = sum(1 for f in findings if f.red)
     if verdict is Verdict.NOT_OK:
-        return f"{count(red, 'finding')} to act on, worst first below. Nothing was changed.{planned}"
+        return f"{count(red, 'finding')} to act on, worst first below. Nothing was changed.{said}"
     if verdict is Verdict.UNKNOWN:
-        return f"Something could not be read, so this is not an all-clear: see below.{planned}"
-    return f"Nothing to do now.{planned}"
+        return f"Something could not be read, so this is not an all-clear: see below.{said}"
+    return f"Nothing to do now.{said}"
+
+
+def _stake(snapshot: MeshSnapshot) -> str:
+    """What hangs on the root where it is not the mesh's traffic; empty where it is, or may be."""
+    match mutual_tls_use(snapshot), webhooks_at_stake(snapshot):
+        case "planned", _:
+            return (
+                "Mutual TLS is permitted but not used yet: not urgent, worth doing before you switch it on."
+            )
+        case "unused", ():
+            return "Neither mutual TLS nor an admission webhook needs this root, so its end breaks nothing."
+        case "unused", (_, *_):
+            lead = "Mutual TLS is not used here, but the mesh's admission webhooks need this root"
+            return f"{lead}: {STOPS_WITH_WEBHOOKS}."
+        case _:
+            return ""
 
 
 def _verify_headline(tallies: Sequence[Tally], verdict: Verdict, *, snapshot: MeshSnapshot) -> str:

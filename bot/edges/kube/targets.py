@@ -71,6 +71,7 @@ VALIDATING_WEBHOOKS = Target(
 )
 MESH_POLICIES = Target(group="authentication.istio.io", version="v1alpha1", resource="meshpolicies")
 POLICIES = Target(group="authentication.istio.io", version="v1alpha1", resource="policies")
+PEER_AUTHENTICATIONS = Target(group="security.istio.io", version="v1beta1", resource="peerauthentications")
 DESTINATION_RULES = Target(group="networking.istio.io", version="v1alpha3", resource="destinationrules")
 OLDER_WEBHOOKS = "v1beta1"
 """Their version before Kubernetes 1.16, which is what Istio 1.0 to 1.4 were made for."""

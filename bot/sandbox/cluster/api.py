@@ -17,7 +17,7 @@ from bot.sandbox.cluster.patching import PatchType
 from bot.sandbox.cluster.rbac import Act, User, denial
 from bot.sandbox.cluster.registry import Intent, Registry
 from bot.sandbox.cluster.requests import Call, manager_of
-from bot.sandbox.cluster.resources import ACCESS_REVIEWS, NAMESPACES, PODS
+from bot.sandbox.cluster.resources import ACCESS_REVIEWS, NAMESPACES, PODS, known
 from bot.sandbox.cluster.status import ApiError
 from bot.sandbox.cluster.store import Stored
 
@@ -47,8 +47,9 @@ class Answer:
 class Api:
     """The objects of a cluster behind authorisation, faults and audit."""
 
-    def __init__(self, registry: Registry, *, audit: Audit, faults: Faults) -> None:
+    def __init__(self, registry: Registry, *, audit: Audit, faults: Faults, istio: str = "1.4.10") -> None:
         self.registry = registry
+        self.table = known(istio)
         self.audit = audit
         self.faults = faults
 
@@ -93,6 +94,7 @@ class Api:
 
     async def _carried_out(self, request: Request) -> Answer:
         self._authorise(request)
+        self._check_known(request)
         fault = self._due(request)
         if fault and await self._strikes(request, fault):
             return Answer(code=0, body=b"", cut=True)
@@ -117,6 +119,10 @@ class Api:
         if not request.user.may(act):
             address = request.call.address
             raise status.forbidden(address.resource, address.name, denial(request.user, act))
+
+    def _check_known(self, request: Request) -> None:
+        if request.call.address.resource not in self.table:
+            raise status.no_such_path()
 
     def _due(self, request: Request) -> Fault | None:
         call = request.call

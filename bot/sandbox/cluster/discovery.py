@@ -1,13 +1,15 @@
 """What a client asks before it asks for objects: versions, groups, resources, health."""
 
+from collections.abc import Sequence
+
 from bot.sandbox.cluster.objects import Json
-from bot.sandbox.cluster.resources import TABLE, Resource
+from bot.sandbox.cluster.resources import Resource
 
 GIT_VERSION = "v1.37.2"  # as the project's test bed
 _VERBS = ["create", "delete", "get", "list", "patch", "update"]
 
 
-def discovered(path: str) -> Json | str | None:
+def discovered(path: str, table: Sequence[Resource]) -> Json | str | None:
     """The answer for a discovery path, None if it is none."""
     match path.strip("/").split("/"):
         case ["version"]:
@@ -17,15 +19,19 @@ def discovered(path: str) -> Json | str | None:
         case ["api"]:
             return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
         case ["apis"]:
-            groups = sorted({row.group for row in TABLE if row.group})
-            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(each) for each in groups]}
+            groups = sorted({row.group for row in table if row.group})
+            return {
+                "kind": "APIGroupList",
+                "apiVersion": "v1",
+                "groups": [_group(each, table) for each in groups],
+            }
         case ["apis", group]:
-            found = any(row.group == group for row in TABLE)
-            return {"kind": "APIGroup", "apiVersion": "v1", **_group(group)} if found else None
+            found = any(row.group == group for row in table)
+            return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, table)} if found else None
         case ["api", version]:
-            return _resources("", version)
+            return _resources("", version, table)
         case ["apis", group, version]:
-            return _resources(group, version)
+            return _resources(group, version, table)
         case _:
             return None
 
@@ -45,14 +51,14 @@ def _version() -> Json:
     }
 
 
-def _group(group: str) -> Json:
-    versions = sorted({row.version for row in TABLE if row.group == group})
+def _group(group: str, table: Sequence[Resource]) -> Json:
+    versions = sorted({row.version for row in table if row.group == group})
     named = [{"groupVersion": f"{group}/{each}", "version": each} for each in versions]
     return {"name": group, "versions": named, "preferredVersion": named[0]}
 
 
-def _resources(group: str, version: str) -> Json | None:
-    rows = [row for row in TABLE if (row.group, row.version) == (group, version)]
+def _resources(group: str, version: str, table: Sequence[Resource]) -> Json | None:
+    rows = [row for row in table if (row.group, row.version) == (group, version)]
     if not rows:
         return None
     listed = [each for row in rows for each in _described(row)]

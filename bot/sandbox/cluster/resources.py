@@ -5,6 +5,8 @@ A new kind of object is one row.
 
 from dataclasses import dataclass
 
+from bot.sandbox.cluster.versions import older
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
@@ -21,6 +23,7 @@ class Resource:
     blind_update: bool = True  # a PUT without resourceVersion is accepted
     upsert: bool = False  # a PUT of what is not there creates it
     custom: bool = False  # defined by a CRD
+    since: str = ""  # the version of Istio whose CRDs have it; empty: all
     fields: tuple[str, ...] = ()  # field selectors beside metadata.name and metadata.namespace
     subresources: tuple[str, ...] = ()
 
@@ -149,6 +152,16 @@ POLICIES = Resource(
     counts_generations=True,
     blind_update=False,
 )
+PEER_AUTHENTICATIONS = Resource(
+    group="security.istio.io",
+    version="v1beta1",
+    plural="peerauthentications",
+    kind="PeerAuthentication",
+    custom=True,
+    since="1.5.0",
+    counts_generations=True,
+    blind_update=False,
+)
 DESTINATION_RULES = Resource(
     group="networking.istio.io",
     version="v1alpha3",
@@ -184,12 +197,18 @@ TABLE = (
     CLUSTER_ROLE_BINDINGS,
     MESH_POLICIES,
     POLICIES,
+    PEER_AUTHENTICATIONS,
     DESTINATION_RULES,
 )
 
 _BY_ADDRESS = {(row.group, row.version, row.plural): row for row in TABLE}
 _BY_KIND = {(row.group_version, row.kind): row for row in TABLE}
 GROUP_VERSIONS = frozenset((row.group, row.version) for row in TABLE)
+
+
+def known(istio: str) -> tuple[Resource, ...]:
+    """The rows that a cluster with that version of Istio has."""
+    return tuple(row for row in TABLE if not row.since or not older(istio, row.since))
 
 
 def find(group: str, version: str, plural: str) -> Resource | None:

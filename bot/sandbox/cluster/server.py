@@ -54,7 +54,7 @@ class Front:
         return user
 
     def _pathless(self, request: web.Request) -> web.Response:
-        found = discovered(request.path)
+        found = discovered(request.path, self._api.table)
         if found is None:
             return self._text("404 page not found\n", code=404)
         if isinstance(found, str):

@@ -45,7 +45,7 @@ class ClusterStandIn:
         self.bot = self._bot(rules)
         self.url = ""
         self._registry = Registry(self.store, now=utc_now, random=Random())
-        self.api = Api(self._registry, audit=self.audit, faults=self.faults)
+        self.api = Api(self._registry, audit=self.audit, faults=self.faults, istio=self.scene.citadel_version)
         self._pace = Pace(speed, Random(self.scene.seed))
         self._tokens = {self._token(): self.bot, self._token(): User(name="system:admin", master=True)}
         self.world, self._front = self._build()

@@ -98,14 +98,24 @@ def test_a_root_that_lives_long_is_checked_in_silence() -> None:
     assert [row.event for row in world.store.audit] == [Event.CHECKED] * 3
 
 
-def test_a_mesh_that_does_not_use_mutual_tls_is_left_in_peace() -> None:
+def test_a_mesh_that_uses_neither_mutual_tls_nor_webhooks_is_left_in_peace() -> None:
     world = with_root(2)
-    world.cluster.mutual_tls = MutualTls(mesh_policy="", destination_rules=0, control_plane=False)
+    world.cluster.mutual_tls = MutualTls()
+    world.cluster.webhook_roots.clear()
 
     checked(world, days=5)
 
     assert world.store.messages == ()
     assert latest(world).ok
+
+
+def test_a_mesh_without_mutual_tls_whose_webhooks_need_the_root_is_warned_of() -> None:
+    world = with_root(2.5)
+    world.cluster.mutual_tls = MutualTls()
+
+    checked(world)
+
+    assert warned(world) == ["3 days"]
 
 
 def test_a_mesh_of_which_nobody_can_say_whether_it_uses_mutual_tls_is_warned_of() -> None:
