@@ -14,6 +14,7 @@ from bot.core.mesh import Part, Unread
 from bot.edges.kube.client import KubeClient
 from bot.edges.kube.connection import Query
 from bot.edges.kube.targets import NAMESPACES, Target
+from bot.edges.kube.translate import token_refused
 from bot.edges.kube.wire import NAMESPACE_PAGE, NamespaceWire, Page
 from bot.errors import ClusterError, ClusterForbidden, ObjectAbsent
 
@@ -123,6 +124,10 @@ class Look:
         except ObjectAbsent:
             return None
         except ClusterForbidden as fault:
+            if found or token_refused(fault):
+                # No answer of RBAC's to this list: asking more would be refused as well.
+                self.miss(part, f"{what} in all namespaces", fault.message)
+                return found
             return self._each_namespace(
                 part,
                 what,

@@ -125,12 +125,17 @@ def refusal(doing: Doing, code: int, body: bytes, *, retry_after: str | None) ->
             return ClusterRefused(f"{doing} was refused with {code}: {said}")
 
 
+def token_refused(fault: ClusterForbidden) -> bool:
+    """Whether it was not the request that was refused, but the bot itself (401)."""
+    return fault.message.endswith(TOKEN_REFUSED)
+
+
 def forbidden_beyond(fault: ClusterForbidden) -> str:
     """Why the same is forbidden for other objects, too; empty where it may be for this one only.
 
     The token and RBAC's word hold for others; an admission plugin's is about one object.
     """
-    if fault.message.endswith(TOKEN_REFUSED):
+    if token_refused(fault):
         return TOKEN_REFUSED
     by_authorizer = re.search(r'User "[^"]*" cannot ', fault.message)
     return "forbidden for every object of this namespace" if by_authorizer else ""

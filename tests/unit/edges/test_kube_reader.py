@@ -14,10 +14,12 @@ import pytest
 from bot.core.ids import MeshName
 from bot.core.mesh import EVERYTHING, Part
 from bot.core.mesh import MutualTls as MutualTlsSeen
+from bot.core.verification import judge_holders
 from bot.edges.kube.holders import read_webhooks
 from bot.edges.kube.look import Look
 from bot.edges.kube.reader import KubeReader
 from bot.edges.kube.targets import CONFIG_MAPS, DEPLOYMENTS
+from bot.edges.kube.targets import NAMESPACES as NAMESPACE
 from bot.edges.kube.wire import NAMED
 from bot.errors import ClusterForbidden, ClusterUnreachable
 from bot.sandbox.cluster.faults import Effect, Fault
@@ -110,16 +112,49 @@ def test_service_accounts_that_cannot_be_listed_are_unknown_and_not_none(mesh: M
     assert [unread for unread in seen.unread if "ServiceAccounts" in unread.what]
 
 
-def test_a_token_that_ends_in_the_middle_of_a_list_keeps_what_was_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", [401, 403, 500])
+def test_row_35_a_list_that_breaks_off_keeps_what_was_read_and_the_rest_is_unread(
+    tmp_path: Path, code: int
+) -> None:
+    """401: the bot's token ended in the middle."""
     with running_mesh(tmp_path, Scene(bulk_accounts=600)) as mesh:
         mesh.cluster.inject(
-            Fault(effect=Effect.STATUS, code=500, verb="list", resource="secrets", continued=True, times=9)
+            Fault(effect=Effect.STATUS, code=code, verb="list", resource="secrets", continued=True, times=9)
         )
 
         seen = mesh.reader().read(SECRETS)
 
     assert len(seen.secrets) == 500
     assert [unread.what for unread in seen.unread] == ["Secrets in all namespaces"]
+
+
+def test_row_35_a_token_that_has_ended_is_not_tried_namespace_by_namespace(mesh: Mesh) -> None:
+    mesh.cluster.inject(Fault(effect=Effect.STATUS, code=401, resource="secrets", times=999))
+    before = len(mesh.cluster.audit())
+
+    seen = mesh.reader().read(SECRETS)
+
+    asked = [one for one in mesh.cluster.audit()[before:] if one.resource == "secrets"]
+    assert [unread.what for unread in seen.unread] == ["Secrets in all namespaces"]
+    assert len([one for one in asked if "rootkeeper" in one.user]) == 1
+
+
+def test_row_43_a_namespace_whose_name_contains_kube_system_is_one_like_any_other(tmp_path: Path) -> None:
+    """Names are compared whole: the cluster's identity, the mesh's own namespace, everybody else's."""
+    names = ("my-kube-system-tools", "kube-system-tools", "istio-system-tools")
+    with running_mesh(tmp_path, Scene(accounts=tuple((name, ("agent",)) for name in names))) as mesh:
+        identity = mesh.admin.get(NAMESPACE.named("kube-system"), NAMED).metadata.uid
+
+        seen = mesh.reader().read(EVERYTHING)
+
+    assert seen.cluster_uid == identity
+    assert {"istio-system", *names} <= {secret.ref.namespace for secret in seen.secrets}
+    assert {"istio-system", *names} == {proxy.pod.ref.namespace for proxy in seen.proxies if proxy.roots}
+    assert {pod.ref.namespace for pod in seen.control_plane_pods} == {"istio-system"}
+    assert seen.ca_secret is not None
+    assert seen.ca_secret.root.first is not None
+    judged = judge_holders(seen, seen.ca_secret.root.first)
+    assert {(v.verdict, v.reason) for v in judged if any(name in v.what for name in names)} == {("ok", "")}
 
 
 def test_a_list_that_expires_midway_is_whole_in_the_end(tmp_path: Path) -> None:
