@@ -112,7 +112,7 @@ def test_row_48_proxies_with_odd_pages_are_unknown_by_name_each_with_its_reason(
         assert "\tunknown\t" in row
 
 
-def test_more_than_ten_stragglers_come_as_a_file_in_the_thread_of_the_report(odd: Room) -> None:
+def test_row_37_more_than_ten_stragglers_come_as_one_file_in_the_thread_of_the_report(odd: Room) -> None:
     odd.settled()
     report = odd.seen(lambda m: "Verify of prod" in m.content.text, "the report")
 

@@ -5,6 +5,7 @@ Nothing here knows HTTP beyond status codes; ``server.py`` speaks it.
 
 import asyncio
 import json
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,7 +143,7 @@ class Api:
                 raise _webhook_denial(fault)
             case Effect.HANG | Effect.SLOW:
                 await asyncio.sleep(86_400 if fault.effect is Effect.HANG else fault.seconds)
-            case Effect.VANISH | Effect.TOUCH:
+            case Effect.VANISH | Effect.TOUCH | Effect.REPLACE:
                 self._meddle(request, fault)
             case _:
                 pass
@@ -157,6 +158,11 @@ class Api:
             self.registry.store.remove(address.resource, address.key)
             return
         value = copy_of(found.value)
+        if fault.effect is Effect.REPLACE:
+            self.registry.store.remove(address.resource, address.key)
+            value["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": stamp(utc_now())}
+            self.registry.store.put(address.resource, value)
+            raise status.not_found(address.resource, address.name)
         value["metadata"].setdefault("annotations", {})["sandbox/touched"] = stamp(utc_now())
         self.registry.store.put(address.resource, value)
 

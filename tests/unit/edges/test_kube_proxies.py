@@ -175,6 +175,38 @@ def test_a_pod_that_vanished_between_list_and_question_is_not_asked(mesh: Mesh) 
     assert len(gone) == 1
 
 
+@pytest.fixture
+def replaceable(tmp_path: Path) -> Iterator[Mesh]:
+    with running_mesh(tmp_path, Scene(accounts=(("shop", ("cart",)),))) as mesh:
+        yield mesh
+
+
+def test_row_51_a_pod_replaced_between_list_and_question_is_known_by_its_uid_and_asked_again(
+    replaceable: Mesh,
+) -> None:
+    before = {proxy.pod.uid: proxy.pod.ref for proxy in replaceable.reader().read(PROXIES).proxies}
+    replaceable.cluster.inject(Fault(effect=Effect.REPLACE, resource="pods/exec", namespace="shop"))
+
+    seen = replaceable.reader().read(PROXIES)
+
+    (new,) = (proxy for proxy in seen.proxies if proxy.pod.uid not in before)
+    assert new.pod.ref in before.values()
+    assert (new.asked, new.fault) == (True, "")
+    assert len(new.roots) == 1
+
+
+def test_row_51_a_pod_replaced_twice_is_not_asked_a_third_time(replaceable: Mesh) -> None:
+    replaceable.cluster.inject(Fault(effect=Effect.REPLACE, resource="pods/exec", namespace="shop", times=9))
+
+    seen = replaceable.reader().read(PROXIES)
+
+    tried = [one for one in replaceable.cluster.audit() if one.namespace == "shop" and one.subresource]
+    cart = named(seen, "cart")
+    assert cart.asked
+    assert "does not exist" in cart.fault
+    assert len(tried) == 2
+
+
 def test_time_for_all_proxies_is_bounded(mesh: Mesh) -> None:
     seen = mesh.reader(proxy_seconds=2, probe_seconds=0).read(PROXIES)
 
