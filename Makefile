@@ -56,6 +56,7 @@ lock:  ## pin the newest allowed versions with their hashes (needs uv)
 	$(LOCK) --upgrade pyproject.toml -o requirements.lock
 	$(LOCK) --upgrade --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(RUN) -c "$(BUILD_REQUIRES)" | $(LOCK) --upgrade -c requirements-dev.lock - -o requirements-build.lock
+	$(LOCK) --upgrade tests/testbed/go.in -o tests/testbed/go.lock
 
 image:  ## build the container image (needs Docker or Podman)
 	docker build -t rootkeeper:dev .

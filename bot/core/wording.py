@@ -1,6 +1,17 @@
-"""Durations and counts in words, for findings and notes: the same everywhere."""
+"""Durations, counts and foreign text in words, for every door: the same everywhere."""
 
+import unicodedata
 from datetime import timedelta
+
+_BLANKS = dict.fromkeys(map(ord, "\u034f\u115f\u1160\u2800\u3164\uffa0"))
+"""Letters and marks that show nothing; Unicode does not count them as format characters."""
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+
+def visible(text: str) -> str:
+    """One line of what can be seen: no control, format or direction characters, no terminal escapes."""
+    joined = " ".join(text.translate(_BLANKS).split())
+    return "".join(c for c in joined if unicodedata.category(c) not in _HIDDEN)
 
 
 def span(duration: timedelta) -> str:

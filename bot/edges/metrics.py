@@ -17,6 +17,7 @@ from bot.core.certificates import SigningKey
 from bot.core.ids import MeshName, RotationId
 from bot.core.mesh import MeshSnapshot, Part, SecretState
 from bot.core.record import (
+    Alarm,
     AuditEvent,
     Change,
     CheckRecord,
@@ -115,7 +116,12 @@ class Metrics:
             self._schedule_checked(change.check)
         for message in change.messages:
             match message.content:
-                case ReportPosted(report=report) | Warned(report=report) | DailyLine(report=report):
+                case (
+                    ReportPosted(report=report)
+                    | Warned(report=report)
+                    | DailyLine(report=report)
+                    | Alarm(report=report)
+                ):
                     self._reported(report)
                 case _:
                     pass

@@ -65,6 +65,8 @@ def advance(stage: Stage, rotation_id: RotationId) -> Outcome:
         case RotationState.RUNNING | RotationState.ROLLING_BACK:
             return _go_on(stage, mesh, rotation)
         case _:
+            if rotation.final and rotation.start_by is not None:
+                _release(mesh, rotation)  # ended by a decision, after it may have taken the mesh's Lease
             return Done()
 
 
@@ -275,7 +277,7 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
 
 
 def _stop(stage: Stage, mesh: MeshPorts, rotation: Rotation, now: datetime) -> Outcome:
-    """Somebody asked to stop before the next step, and this is before the next step."""
+    """Somebody asked to stop, and nothing is half done between two calls: a wait writes nothing."""
     if not rotation.changed_the_cluster:
         ended = rotation.moved(
             RotationState.CANCELLED, now=now, outcome="stopped before anything was written"

@@ -185,15 +185,23 @@ class Scheduler(Protocol):
 class Desk(Protocol):
     """What a door (slash command, button, dialog) hands over; `flow.desk` is the real one.
 
-    Both may take long and answer through Replies and the outbox: call them on a worker, not in a
+    All may take long and answer through Replies and the outbox: call them on a worker, not in a
     listener. They never raise.
     """
 
     def command(self, caller: Caller, intent: Intent) -> None:
         """Somebody typed a command that was understood (or sent the transition dialog)."""
 
-    def decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
-        """Somebody pressed a button or typed its command; `note` is their reason, as they typed it."""
+    def decide(
+        self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
+    ) -> None:
+        """Somebody pressed a button or typed its command; `note` is their reason, as they typed it.
+
+        `shown` is the seal of the EndOffered that they confirm; only `Act.END` needs one.
+        """
+
+    def consider_end(self, caller: Caller, rotation_id: RotationId) -> None:
+        """Somebody wants to know what ending a rotation here would leave: answered with an EndOffered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,12 +90,13 @@ class FakeCluster:
         self._serial = 100
         self._key = a_key()
         end = clock.now().replace(microsecond=0) + timedelta(days=days_left)
-        root = root_pem(self._key, not_before=end - timedelta(days=365), not_after=end)
+        began = min(end - timedelta(days=365), clock.now() - timedelta(days=30)).replace(microsecond=0)
+        root = root_pem(self._key, not_before=began, not_after=end)
         data = {ROOT_KEY: root, PRIVATE_KEY: key_pem(self._key)}
         self.secret: Secret | None = Secret("uid-ca", data | dict.fromkeys(_EMPTY, b""))
         self.backup: Secret | None = Secret("uid-backup", {})
         self.lease: tuple[RotationId, datetime] | None = None
-        self._born = end - timedelta(days=30)
+        self._born = min(end - timedelta(days=30), clock.now() - timedelta(days=1))
         self.plane = [Plane(name, self._born, root) for name in PLANE]
         self.members = [self._member(*account, root) for account in accounts]
         for part in self.plane:

@@ -72,12 +72,20 @@ class FakeDesk:
     def __init__(self) -> None:
         self.commands: list[tuple[Caller, Intent]] = []
         self.decisions: list[tuple[Caller, Act, RotationId, str]] = []
+        self.confirmed: list[str] = []
+        self.considered: list[tuple[Caller, RotationId]] = []
 
     def command(self, caller: Caller, intent: Intent) -> None:
         self.commands.append((caller, intent))
 
-    def decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
+    def decide(
+        self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
+    ) -> None:
         self.decisions.append((caller, act, rotation_id, note))
+        self.confirmed.append(shown)
+
+    def consider_end(self, caller: Caller, rotation_id: RotationId) -> None:
+        self.considered.append((caller, rotation_id))
 
 
 class FakeSlackApi(WebClient):

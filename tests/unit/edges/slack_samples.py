@@ -9,11 +9,13 @@ from bot.core.mesh import ObjectRef, SecretState
 from bot.core.plan import BlastRadius, Mode, Plan, RootFacts, Step, StepKind
 from bot.core.progress import Proof, StepState, StepStatus, Straggler
 from bot.core.record import (
+    Alarm,
     Card,
     CheckCouldNotRun,
     CheckRecord,
     Content,
     DailyLine,
+    EndOffered,
     Event,
     HelpShown,
     HistoryShown,
@@ -241,6 +243,16 @@ ROTATIONS: dict[str, Rotation] = {
     "paused untouched": paused_untouched(),
     "rolling back": rolling_back(),
     "rolled back": rolling_back().moved(RotationState.ROLLED_BACK, now=NOW, outcome="The old root is back"),
+    "paused rolling back": rolling_back().moved(
+        RotationState.PAUSED, now=NOW, outcome="Citadel did not become ready"
+    ),
+    "ended short": paused().ended_short(
+        decision("end here", after=30, note="cart waits for a node until Monday"),
+        outcome="ended by Ben with 1 of 20 workload secrets and 1 of 18 proxies not proved: Secret "
+        "shop/istio.cart and proxy of bank/ledger-5d9; mend or restart them before the old root ends on "
+        "2026-12-05 09:00 UTC",
+        left_behind=STRAGGLERS,
+    ),
     "done": running(8).moved(
         RotationState.DONE, now=NOW, outcome="20 of 20 secrets and 18 of 18 proxies hold the new root"
     ),
@@ -312,6 +324,18 @@ CONTENTS: dict[str, Content] = {
         tallies=TALLIES,
         stragglers=STRAGGLERS,
     ),
+    "result ended short": Result(
+        rotation_id=ROTATION_ID,
+        event=Event.ENDED_SHORT,
+        at=NOW,
+        note="ended by Ben with 1 of 20 workload secrets not proved: Secret shop/istio.cart; mend or restart "
+        "them before the old root ends on 2026-12-05 09:00 UTC",
+        tallies=TALLIES,
+        stragglers=STRAGGLERS,
+    ),
+    "milestone still paused": a_milestone(
+        Event.STILL_PAUSED, note="It has been waiting for a decision for 14 h now: stopped on request"
+    ),
     "check asked for": ReportPosted(report=a_report(), person=ANNA),
     "check of webhooks only": ReportPosted(
         report=slack_reports.a_check_without_mutual_tls(NOW, UID, webhooks=True), person=ANNA
@@ -323,6 +347,7 @@ CONTENTS: dict[str, Content] = {
     "verify fine": ReportPosted(report=a_fine_report(), person=ANNA),
     "warning": Warned(threshold="14 days", report=a_report()),
     "daily line": DailyLine(report=a_report()),
+    "alarm": Alarm(report=a_report(), check_ids=("proxy.version",)),
     "check could not run": CheckCouldNotRun(
         mesh=PROD,
         at=NOW,
@@ -346,12 +371,34 @@ CONTENTS: dict[str, Content] = {
 
 CARD = Card(rotation_id=ROTATION_ID)
 
+OFFER = EndOffered(
+    rotation_id=ROTATION_ID,
+    mesh=PROD,
+    cluster_uid=UID,
+    backwards=False,
+    old_root_ends=OLD_ROOT.not_after,
+    why="",
+    share="1 of 20 workload secrets and 1 of 18 proxies not proved",
+    stragglers=STRAGGLERS,
+    total=12,
+    shown="5ea1" * 16,
+)
+OFFERS: dict[str, EndOffered] = {
+    "forwards": OFFER,
+    "rolling back": replace(OFFER, backwards=True, total=2),
+    "out of hand": replace(
+        OFFER, why="Secret istio-system/istio-ca-secret has vanished", stragglers=(), total=0
+    ),
+}
+
 REPLIES: dict[str, Reply] = {
+    "end offered too late": OFFER,
+    "end offered anew": replace(OFFER, changed=True),
     "refused own request": Refused(
         sentence="You asked for this rotation; a second person must approve it.", hint="Ask Ben"
     ),
     "refused wrong channel": Refused(sentence="Rotations are decided in <#C0MESH> only."),
-    "noted": Noted(sentence="Stopping before the next step"),
+    "noted": Noted(sentence="It stops before it does anything more"),
     "help": HelpShown(
         meshes=(PROD, MeshName("stage")), lead="There is no command `chekc`. Did you mean `check`?"
     ),
@@ -371,6 +418,8 @@ REPLIES: dict[str, Reply] = {
         never_checked=(MeshName("dev"),),
     ),
     "status quiet": StatusShown(active=(), checks=(), never_checked=()),
-    "history": HistoryShown(mesh=PROD, rotations=(ROTATIONS["done"], ROTATIONS["rejected"])),
+    "history": HistoryShown(
+        mesh=PROD, rotations=(ROTATIONS["done"], ROTATIONS["ended short"], ROTATIONS["rejected"])
+    ),
     "history empty": HistoryShown(mesh=PROD, rotations=()),
 }

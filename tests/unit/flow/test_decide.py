@@ -171,6 +171,18 @@ def test_11_an_approval_after_the_deadline_is_refused_although_nobody_swept() ->
     assert refusals(world)[-1][1] == "already_expired"
 
 
+def test_18_the_audit_row_of_an_approval_says_who_could_approve_in_that_moment() -> None:
+    world = World()
+    world.proposed()
+    world.directory.approving = (BEN.user, CLEO.user)
+
+    world.press(Act.APPROVE)
+    world.directory.approving = (CLEO.user,)
+
+    row = next(row for row in world.store.audit if row.event is Event.APPROVED)
+    assert dict(row.detail)["approvers"] == f"{BEN.user} {CLEO.user}"
+
+
 # --- the mesh is looked at again -----------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from typing import assert_never
 
 from bot.core.record import (
     CheckRecord,
+    EndOffered,
     HelpShown,
     HistoryShown,
     Noted,
@@ -30,7 +31,7 @@ _COMMANDS = (
     ("verify", "is the new root everywhere?", "verify {mesh}"),
     ("status", "what is going on", "status"),
     ("history", "what was done, and by whom", "history {mesh}"),
-    ("cancel", "stop a rotation before its next step", "cancel {mesh}"),
+    ("cancel", "call off a request, or stop a rotation before it does anything more", "cancel {mesh}"),
     ("help", "this", "help"),
 )
 
@@ -49,12 +50,23 @@ def reply_shown(reply: Reply) -> Rendered:
             return _status(reply)
         case HistoryShown():
             return _history(reply)
+        case EndOffered():
+            return _said(_offered(reply))
         case _:
             assert_never(reply)
 
 
 def _said(text: str) -> Rendered:
     return message(text, [section(text)])
+
+
+def _offered(offer: EndOffered) -> str:
+    """Outside its dialog an offer cannot be taken."""
+    now = safe(offer.why, 300) or safe(offer.share)
+    why = (
+        f"What is missing changed since it was shown. Now: {now}" if offer.changed else "The dialog is closed"
+    )
+    return f"✋ {why}. *Nothing was decided:* press *End here…* on the card again."
 
 
 def _linked(escaped: str) -> str:

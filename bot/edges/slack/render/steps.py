@@ -10,6 +10,7 @@ from bot.edges.slack.render.words import STATUS_MARK, moment, safe, sentence, sp
 _ALL_STEPS = 6000
 """Characters for every step together: thirty steps with the longest names still make one message."""
 _MAX_STRAGGLERS = 3
+_MAX_LEFT = 10
 
 
 def planned_steps(plan: Plan) -> list[str]:
@@ -92,6 +93,14 @@ def _stragglers(state: StepState) -> list[str]:
     lines = [f"• {straggler_line(one, 200)}" for one in state.stragglers[:_MAX_STRAGGLERS]]
     missing = (state.total - state.done if state.total else len(state.stragglers)) - len(lines)
     return [*lines, f"… and {missing:,} more"] if lines and missing > 0 else lines
+
+
+def left_behind(rotation: Rotation) -> list[str]:
+    """What was not proved when it was ended short; the thread has all of it."""
+    lines = [f"• {straggler_line(one, 240)}" for one in rotation.left_behind[:_MAX_LEFT]]
+    more = len(rotation.left_behind) - len(lines)
+    lines += [f"… and {more:,} more, in the file in the thread"] if more > 0 else []
+    return ["*Not proved when it was ended*", *lines] if lines else []
 
 
 def straggler_line(straggler: Straggler, limit: int) -> str:
