@@ -14,7 +14,6 @@ from bot.core.checks.holders import (
     nothing_at_stake,
     webhooks_at_stake,
 )
-from bot.core.checks.table import EXPIRY
 from bot.core.findings import Finding, Tally, Verdict, overall
 from bot.core.keeping import keeping, why_unmanaged
 from bot.core.mesh import MeshSnapshot
@@ -166,7 +165,7 @@ def _check_meaning(
     snapshot: MeshSnapshot, authority: Authority, *, findings: Sequence[Finding], verdict: Verdict
 ) -> str:
     stake = _stake(snapshot)
-    if nothing_at_stake(snapshot) and not any(f.red and f.check_id != EXPIRY.id for f in findings):
+    if nothing_at_stake(snapshot) and not any(f.red for f in findings):
         return f"{stake} Nothing needs to be done."
     said = f" {stake}" if stake else ""
     if not authority.supported:

@@ -8,7 +8,7 @@ import pytest
 from bot.core.authority import recognise
 from bot.core.checks.holders import mutual_tls_use, webhooks_at_stake
 from bot.core.checks.table import ROUTINE
-from bot.core.findings import Finding, Severity, Verdict
+from bot.core.findings import Finding, Severity, Verdict, overall
 from bot.core.mesh import EVERYTHING, MeshSnapshot, MutualTls, Part, Unread
 from bot.core.notices import worth_warning
 from bot.core.reports import check_report
@@ -119,8 +119,16 @@ def test_webhooks_of_which_nobody_knows_are_unknown_and_warned_of(mesh: MeshSnap
     assert worth_warning(mesh)
 
 
-def test_a_root_that_ends_soon_and_holds_nothing_needs_nothing_to_be_done() -> None:
-    assert meaning(without_webhooks(ending(12))) == f"{NOTHING} Nothing needs to be done."
+def test_a_root_that_ends_soon_and_holds_nothing_is_a_note_and_nothing_red() -> None:
+    mesh = without_webhooks(ending(3))
+
+    said = finding(ROUTINE, mesh, "ca.expiry")
+
+    assert (said.verdict, said.red) == (Verdict.NOT_OK, False)
+    assert said.summary.endswith(", and nothing needs it")
+    assert overall(findings(ROUTINE, mesh)) is Verdict.OK
+    assert meaning(mesh) == f"{NOTHING} Nothing needs to be done."
+    assert finding(ROUTINE, without_mutual_tls(ending(3)), "ca.expiry").red, "webhooks need it"
 
 
 def test_of_an_expired_root_it_is_never_said_that_nothing_needs_to_be_done() -> None:

@@ -507,6 +507,18 @@ def test_holders_that_a_rotation_is_bringing_up_are_no_alarm() -> None:
     assert alarms(world) == []
 
 
+def test_where_only_webhooks_need_the_root_they_alarm_and_what_traffic_would_need_does_not() -> None:
+    world = with_root(400)
+    world.cluster.mutual_tls = MutualTls()
+    world.cluster.expire_served("galley")
+    for member in world.cluster.members:
+        member.fault = "has no TLS context"
+
+    checked(world, days=3)
+
+    assert alarms(world) == [("webhook.served",)]
+
+
 def test_holders_of_a_root_that_nothing_uses_are_no_alarm() -> None:
     world = with_root(400)
     world.cluster.mutual_tls = MutualTls()
