@@ -18,9 +18,18 @@ from bot.core.wording import count
 STOPS_WITH_WEBHOOKS = "at its end no pod gets a sidecar and no configuration of Istio can be applied"
 
 
+UNREAD_POLICIES = (
+    "Take it as used. `rootkeeper doctor` names missing permissions; mend a policy that is not understood."
+)
+
+
 def everything_read(scene: Scene) -> Judged:
-    """Whether anything is missing from the picture, whichever check would have looked at it."""
-    missing = tuple(f"{unread.what}: {unread.reason}" for unread in scene.snapshot.unread)
+    """Whether anything is missing from the picture, whichever check would have looked at it.
+
+    But for what tells of mutual TLS's use: `mutual_tls` names it, and it forbids no rotation.
+    """
+    unread = (u for u in scene.snapshot.unread if u.part is not Part.POLICY)
+    missing = tuple(f"{u.what}: {u.reason}" for u in unread)
     if missing:
         return unknown(f"{count(len(missing), 'thing')} could not be read", offenders=missing)
     return ok("everything that was looked for could be read")
@@ -164,6 +173,13 @@ def sidecar_versions(scene: Scene) -> Judged | None:
 def mutual_tls(scene: Scene) -> Judged:
     """Whether anything depends on the root at all."""
     used = mutual_tls_use(scene.snapshot)
+    if missing := tuple(f"{u.what}: {u.reason}" for u in scene.snapshot.unread_in(Part.POLICY)):
+        known = "mutual TLS is in use" if used == "used" else "whether mutual TLS is used could not be told"
+        return unknown(
+            f"{known}; {count(len(missing), 'thing')} that would tell of it could not be read",
+            offenders=missing,
+            hint=UNREAD_POLICIES,
+        )
     match used:
         case "used":
             return ok("mutual TLS is in use: the mesh depends on this root")

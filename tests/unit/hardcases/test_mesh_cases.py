@@ -642,6 +642,21 @@ def test_mutual_tls_that_could_not_be_read_is_unknown_and_forbids_nothing() -> N
     assert forbidden_by(mesh) == set()
 
 
+@pytest.mark.parametrize("seen", [MutualTls(peers=None), MutualTls(mesh_policy="strict", peers=None)])
+def test_row_38_a_policy_that_could_not_be_read_is_unknown_by_name_and_forbids_nothing(
+    seen: MutualTls,
+) -> None:
+    unread = (Unread(part=Part.POLICY, what="PeerAuthentication shop/default", reason="not understood"),)
+    mesh = replace(healthy(), mutual_tls=seen, unread=unread)
+
+    said = finding(ROUTINE, mesh, "mtls.use")
+
+    assert said.verdict is UNKNOWN
+    assert said.offenders == ("PeerAuthentication shop/default: not understood",)
+    assert overall(findings(ROUTINE, mesh)) is UNKNOWN
+    assert forbidden_by(mesh) == set()
+
+
 def test_nothing_read_at_all_is_unknown() -> None:
     empty = replace(
         healthy(),
