@@ -27,6 +27,8 @@ class Part(StrEnum):
     """Every pod with a proxy, and the certificates that each proxy has loaded."""
     POLICY = "policy"
     """Whether mutual TLS is used."""
+    ACCESS = "access"
+    """What the API server can do, and what the bot may do there: asked before a rotation only."""
 
 
 EVERYTHING = frozenset(Part)
@@ -129,6 +131,8 @@ class Workload:
     restarted_at: str = ""
     """The template's `kubectl.kubernetes.io/restartedAt` annotation."""
     autoscaled: bool = False
+    replaced_by_hand: bool = False
+    """Its update strategy is OnDelete: a changed template reaches only pods that somebody deletes."""
     trouble: str = ""
     """Why pods are not ready, from their statuses, in words; empty when they are."""
 
@@ -158,6 +162,8 @@ class Pod:
     """When its oldest running container started: no process of it read its files before this."""
     containers: tuple[Container, ...]
     """Init containers that keep running (native sidecars) included."""
+    created_at: datetime | None = None
+    """When the pod was made: secrets are mounted as they are after this."""
     secret_volumes: tuple[str, ...] = ()
     host_network: bool = False
     deleting: bool = False
@@ -182,6 +188,8 @@ class WorkloadSecret:
     leaf: Certificate | None
     """The first certificate of `cert-chain.pem`."""
     leaf_fault: str = ""
+    created_at: datetime | None = None
+    """When the secret was first made; Citadel re-issues it in place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +300,16 @@ class ForeignSigns:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What a rotation needs of the API server beside objects."""
+
+    kubernetes: str = ""
+    """The version that it tells: `v1.14.10-gke.36`; empty when that could not be read."""
+    unpatchable: tuple[ObjectRef, ...] = ()
+    """What the bot may not patch of what it writes to, and of the control plane's workloads in this look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeshSnapshot:
     """Everything that was seen of one mesh at `taken_at`, and what could not be read."""
 
@@ -317,6 +335,7 @@ class MeshSnapshot:
     served: tuple[ServedCertificate, ...] = ()
     proxies: tuple[Proxy, ...] = ()
     mutual_tls: MutualTls = field(default_factory=MutualTls)
+    access: Access = field(default_factory=Access)
     unread: tuple[Unread, ...] = ()
 
     def unread_in(self, part: Part) -> tuple[Unread, ...]:

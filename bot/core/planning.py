@@ -94,10 +94,13 @@ def _spread(mesh: CitadelMesh) -> tuple[Step, ...]:
 
 def _restart(workload: Workload, reason: str) -> Step:
     component = component_of(workload)
+    by_hand = (
+        "; its update strategy is OnDelete, so somebody must delete its pods" * workload.replaced_by_hand
+    )
     return make_step(
         StepKind.RESTART,
         target=workload.ref,
-        why=reason,
+        why=reason + by_hand,
         felt=component.felt if component else "",
     )
 

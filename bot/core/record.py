@@ -260,6 +260,8 @@ class CheckRecord:
     """The latest check of this mesh that ran, this one included."""
     told_at: datetime | None = None
     """When a check of this mesh last told a warning or a daily line, this one included."""
+    found: tuple[tuple[str, str, int], ...] = ()
+    """Verdict, severity and how many findings of them; none when it could not run."""
     alarming: tuple[str, ...] = ()
     """Ids of what it found that a person must see; of the one before, when this one could not run."""
     alarms_told: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ For chat and terminal alike; how it looks is theirs.
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from bot.core.authority import Authority
+from bot.core.authority import Authority, signing_root
 from bot.core.certificates import Certificate
 from bot.core.checks.holders import (
     STOPS_WITH_WEBHOOKS,
@@ -31,7 +31,7 @@ def check_report(
     took: timedelta,
 ) -> Report:
     """The report of a check."""
-    root = snapshot.ca_secret.root.first if snapshot.ca_secret else None
+    root = signing_root(snapshot, authority)
     verdict = overall(findings)
     return _report(
         "check",
@@ -40,7 +40,7 @@ def check_report(
         findings=findings,
         root=root,
         verdict=verdict,
-        headline=_check_headline(snapshot, root, verdict=verdict, now=now),
+        headline=_check_headline(snapshot, authority, root=root, verdict=verdict, now=now),
         meaning=_check_meaning(snapshot, authority, findings=findings, verdict=verdict),
         now=now,
         took=took,
@@ -146,9 +146,16 @@ def _overdue(leaf: Certificate, now: datetime) -> bool:
 
 
 def _check_headline(
-    snapshot: MeshSnapshot, root: Certificate | None, *, verdict: Verdict, now: datetime
+    snapshot: MeshSnapshot,
+    authority: Authority,
+    *,
+    root: Certificate | None,
+    verdict: Verdict,
+    now: datetime,
 ) -> str:
     mesh = f"Mesh {snapshot.mesh}"
+    if not authority.uses_ca_secret:
+        return f"{mesh}: {authority.title} signs it; its root is not in istio-ca-secret, so its end is not watched"
     if root is None:
         return f"{mesh}: the root certificate could not be read"
     remaining = root.not_after - now

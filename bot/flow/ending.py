@@ -28,8 +28,9 @@ from bot.flow.custody import (
     why_not,
     workload_of,
 )
+from bot.flow.look import VERIFIED
 from bot.flow.ports import MeshPorts
-from bot.flow.runners import VERIFIED, Run, prove_everything
+from bot.flow.runners import Run, prove_everything
 
 MAX_SHOWN = 10
 """How many stragglers a dialog names; the record and the thread have all of them."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.core.authority import Authority, recognise
+from bot.core.authority import Authority, recognise, signing_root
 from bot.core.certificates import Certificate
 from bot.core.checks.rule import Policy
 from bot.core.checks.table import ROUTINE, VERIFICATION, evaluate
@@ -11,6 +11,12 @@ from bot.core.mesh import EVERYTHING, MeshSnapshot, Part
 from bot.core.record import Report
 from bot.core.reports import check_report, verify_report
 from bot.flow.ports import Clock, ClusterReader
+
+CHECKED = EVERYTHING - {Part.ACCESS}
+"""What a check reads: everything but what only a rotation needs."""
+
+VERIFIED = CHECKED - {Part.POLICY}
+"""What says whether the root is everywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +35,7 @@ def check(reader: ClusterReader, clock: Clock) -> Look:
         ClusterUnreachable, ClusterForbidden: not even the cluster's identity could be read.
     """
     started = clock.now()
-    snapshot = reader.read(EVERYTHING)
+    snapshot = reader.read(CHECKED)
     now = clock.now()
     authority = recognise(snapshot)
     findings = evaluate(ROUTINE, snapshot, policy=Policy(), now=now)
@@ -44,7 +50,7 @@ def verify(reader: ClusterReader, clock: Clock, *, expected: Certificate | None 
         ClusterUnreachable, ClusterForbidden: not even the cluster's identity could be read.
     """
     started = clock.now()
-    snapshot = reader.read(EVERYTHING - {Part.POLICY})
+    snapshot = reader.read(VERIFIED)
     now = clock.now()
     authority = recognise(snapshot)
     return Look(
@@ -64,6 +70,5 @@ def verification(
 ) -> Report:
     """Judge a snapshot that is there already."""
     findings = evaluate(VERIFICATION, snapshot, policy=Policy(expected=expected), now=now)
-    secret = snapshot.ca_secret
-    target = expected or (secret.root.first if secret else None)
+    target = expected or signing_root(snapshot, authority)
     return verify_report(snapshot, authority, findings=findings, expected=target, now=now, took=now - started)

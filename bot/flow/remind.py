@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bot.core.authority import AuthorityKind
 from bot.core.checks.table import PRESENT, READABLE, RECOGNISED
-from bot.core.findings import Finding, Verdict
+from bot.core.findings import Finding, Verdict, count_findings
 from bot.core.ids import MeshName
 from bot.core.notices import (
     Alarms,
@@ -151,6 +151,7 @@ def _outcome(store: Store, seen: look.Look, mesh: MeshName, now: datetime, keys:
             remaining=report.remaining,
             last_success=now,
             told_at=now if notice else told_at,
+            found=count_findings(report.findings),
             alarming=alarms.standing,
             alarms_told=alarms.told,
         ),

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from bot.core.authority import Authority, recognise
 from bot.core.certificates import Certificate
 from bot.core.checks.table import HOLDERS
-from bot.core.components import reissued_at
+from bot.core.components import RESTART_MARK, Reissues, pods_of, started_after
 from bot.core.findings import Verdict
-from bot.core.mesh import EVERYTHING, MeshSnapshot, ObjectRef, Part, Pod, SecretState, Workload
+from bot.core.mesh import MeshSnapshot, ObjectRef, Part, SecretState, Workload
 from bot.core.plan import Step, StepKind
 from bot.core.progress import Proof, StepState, Straggler
 from bot.core.rotation import Rotation
@@ -27,7 +27,7 @@ from bot.core.verification import (
     judge_webhooks,
     stragglers,
 )
-from bot.core.wording import count
+from bot.core.wording import count, share
 from bot.errors import ObjectAbsent, RootkeeperError
 from bot.flow.custody import (
     AUTHORITY,
@@ -39,11 +39,8 @@ from bot.flow.custody import (
     why_not,
     workload_of,
 )
-from bot.flow.look import verification
+from bot.flow.look import VERIFIED, verification
 from bot.flow.ports import MeshPorts
-
-MOUNT_DELAY = timedelta(minutes=2)
-"""The kubelet's sync: a process that started this soon after its secret's re-issue may have read the old one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +80,7 @@ class Run:
     def mark(self) -> str:
         """The restart mark: the same for every try of this step, another for every other step."""
         entered = self.state.entered_at or self.now
-        return entered.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return entered.strftime(RESTART_MARK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,22 +193,15 @@ def _restart_if_behind(run: Run) -> Acted:
 
 
 def _behind(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
-    reissued = _secrets_ended(run)
-    pods = [p for p in snapshot.control_plane_pods if _belongs(p, workload) and not p.deleting]
-    return any(_started_before(pod, reissued_at(pod, snapshot) or reissued) for pod in pods) or not pods
+    """Judged as the verification does, by when the secrets were re-issued; if that is unknown, by the wait's end."""
+    pods, reissues = pods_of(workload, snapshot), Reissues.of(snapshot, run.target)
+    ended = _secrets_ended(run)
+    times = ((pod, reissues.at(pod) or ended) for pod in pods)
+    return any(at is None or not started_after(pod, at) for pod, at in times) or not pods
 
 
 def _secrets_ended(run: Run) -> datetime | None:
     return next((s.ended_at for step, s in run.rotation.walk if step.kind is StepKind.AWAIT_SECRETS), None)
-
-
-def _belongs(pod: Pod, workload: Workload) -> bool:
-    owner = f"{workload.ref.kind} {workload.ref.name}"
-    return pod.workload == owner and pod.ref.namespace == workload.ref.namespace
-
-
-def _started_before(pod: Pod, reissued: datetime | None) -> bool:
-    return pod.started_at is None or reissued is None or pod.started_at < reissued + MOUNT_DELAY
 
 
 def _rolled_over(run: Run) -> Proof:
@@ -224,6 +214,7 @@ def _rolled_over(run: Run) -> Proof:
     marked = workload.restarted_at == run.mark or _restarted_since(run, workload, snapshot)
     complete = workload.settled and marked
     fresh = min(workload.updated, workload.ready)
+    by_hand = workload.replaced_by_hand and workload.observed and workload.updated < workload.desired
     behind = Straggler(
         what=str(workload.ref),
         reason=workload.trouble or f"{workload.ready} of {workload.desired} ready, {workload.total} in all",
@@ -233,8 +224,16 @@ def _rolled_over(run: Run) -> Proof:
         complete=complete,
         done=fresh,
         total=workload.desired,
-        stragglers=() if complete else (behind,),
+        stragglers=() if complete else (_waiting_for_hands(workload) if by_hand else behind,),
         note=f"{count(workload.desired, 'replica')} new and ready",
+    )
+
+
+def _waiting_for_hands(workload: Workload) -> Straggler:
+    return Straggler(
+        what=str(workload.ref),
+        reason=f"its update strategy is OnDelete: {workload.updated} of {workload.desired} pods are new",
+        cure=f"delete its old pods by hand, one at a time: `kubectl -n {workload.ref.namespace} delete pod`",
     )
 
 
@@ -248,7 +247,7 @@ def _gone(run: Run) -> Proof:
 def _restarted_since(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
     """Somebody else's mark came after ours: then their restart will do, if it came after our beginning."""
     entered = run.state.entered_at
-    pods = [p for p in snapshot.control_plane_pods if _belongs(p, workload) and not p.deleting]
+    pods = pods_of(workload, snapshot)
     return bool(pods) and all(entered and p.started_at and p.started_at > entered for p in pods)
 
 
@@ -286,7 +285,7 @@ def _share(verdicts: Iterable[HolderVerdict], noun: str, good: str) -> str:
     """`2 of 3 webhooks carry the root`: of those that count."""
     counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
     fine = sum(1 for v in counted if v.verdict is Verdict.OK)
-    return f"{fine:,} of {count(len(counted), noun)} {good}"
+    return share(fine, len(counted), noun=noun, verb=good)
 
 
 def _secrets(run: Run) -> Proof:
@@ -332,15 +331,11 @@ def _refused_servers(snapshot: MeshSnapshot, target: Certificate) -> set[ObjectR
 
 
 def _proxies(run: Run) -> Proof:
-    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.PROXIES}))
+    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.SECRETS, Part.PROXIES}))
     return _proof_of(judge_proxies(snapshot, run.target), snapshot, run, holder=Holder.PROXY, noun="proxy")
 
 
 # --- verify ------------------------------------------------------------------------------------------
-
-
-VERIFIED = EVERYTHING - {Part.POLICY}
-"""What a full verification looks at."""
 
 
 def _verify(run: Run) -> Proof:

@@ -38,6 +38,10 @@ class Plane:
     """The certificate that its webhook serves: what its secret held at its start."""
     trouble: str = ""
     starts: int = 0
+    by_hand: bool = False
+    """A changed template reaches only pods that somebody deletes."""
+    made_at: datetime | None = None
+    """When its pod was made; None for one whose container was only started again in place."""
 
     @property
     def ref(self) -> ObjectRef:
@@ -55,6 +59,7 @@ class Plane:
             total=1,
             observed=True,
             restarted_at=self.restarted_at,
+            replaced_by_hand=self.by_hand,
             trouble=self.trouble,
         )
 
@@ -74,6 +79,7 @@ class Plane:
             phase="Running",
             ready=True,
             started_at=self.started_at,
+            created_at=self.made_at,
             containers=(self._container,),
         )
 

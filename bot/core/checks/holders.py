@@ -1,6 +1,8 @@
 """Rules about everything that holds a root, and about mutual TLS itself."""
 
-from bot.core.checks.rule import Judged, Scene, not_ok, ok, skipped, unknown
+from collections.abc import Sequence
+
+from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
 from bot.core.findings import Severity, Verdict
 from bot.core.mesh import MeshSnapshot, Part
 from bot.core.verification import (
@@ -13,7 +15,7 @@ from bot.core.verification import (
     judge_webhooks,
 )
 from bot.core.versions import sidecar_loads_new_roots
-from bot.core.wording import count
+from bot.core.wording import count, share
 
 STOPS_WITH_WEBHOOKS = "at its end no pod gets a sidecar and no configuration of Istio can be applied"
 
@@ -43,9 +45,10 @@ def secrets(scene: Scene) -> Judged | None:
     if not verdicts:
         return unknown(
             "no secret of type istio.io/key-and-cert was found: either proxies get certificates another way "
-            "(SDS), or the wrong cluster or namespace was looked at"
+            "(SDS), or the wrong cluster or namespace was looked at",
+            hint="Look at the mesh's namespace in ROOTKEEPER_MESHES; a mesh with SDS cannot be rotated here.",
         )
-    return _summed(verdicts, "workload secret", "carries the root and a certificate that it signed")
+    return _summed(verdicts, "workload secret", "carry the root and a certificate that it signed")
 
 
 def secrets_skipped(scene: Scene) -> Judged | None:
@@ -57,7 +60,8 @@ def secrets_skipped(scene: Scene) -> Judged | None:
         return None
     listed = tuple(f"{v.what}: {v.reason}" for v in left)
     return skipped(
-        f"{count(len(left), 'workload secret')} left alone, because Citadel does not keep them",
+        f"{count(len(left), 'workload secret')} left alone, because Citadel does not keep "
+        + ("it" if len(left) == 1 else "them"),
         offenders=listed,
     )
 
@@ -67,7 +71,7 @@ def trust(scene: Scene) -> Judged | None:
     if scene.expected is None:
         return None
     verdicts = [v for v in judge_secrets(scene.snapshot, scene.expected) if v.holder is Holder.TRUST]
-    return _summed(verdicts, "trust config map", "carries the root") if verdicts else None
+    return _summed(verdicts, "trust config map", "carry the root") if verdicts else None
 
 
 def webhooks(scene: Scene) -> Judged | None:
@@ -77,7 +81,7 @@ def webhooks(scene: Scene) -> Judged | None:
     verdicts = judge_webhooks(scene.snapshot, scene.expected)
     if not verdicts:
         return skipped("no admission webhook of this mesh was found")
-    return _summed(verdicts, "webhook", "trusts the root")
+    return _summed(verdicts, "webhook", "trust the root")
 
 
 def served(scene: Scene) -> Judged | None:
@@ -87,7 +91,7 @@ def served(scene: Scene) -> Judged | None:
     verdicts = judge_served(scene.snapshot, scene.expected)
     if not verdicts:
         return skipped("no webhook of this mesh is served from a certificate of its CA")
-    return _summed(verdicts, "webhook server", "shows a certificate that the root vouches for")
+    return _summed(verdicts, "webhook server", "show a certificate that the root vouches for")
 
 
 def processes(scene: Scene) -> Judged | None:
@@ -95,7 +99,7 @@ def processes(scene: Scene) -> Judged | None:
     if scene.expected is None:
         return None
     verdicts = judge_processes(scene.snapshot, scene.expected)
-    return _summed(verdicts, "control plane process", "started with the root") if verdicts else None
+    return _summed(verdicts, "control plane process", "have started with the root") if verdicts else None
 
 
 def proxies(scene: Scene) -> Judged | None:
@@ -104,29 +108,33 @@ def proxies(scene: Scene) -> Judged | None:
         return None
     verdicts = judge_proxies(scene.snapshot, scene.expected)
     if not any(v.verdict is not Verdict.SKIPPED for v in verdicts):
-        return unknown("no running proxy was found")
-    return _summed(verdicts, "proxy", "has loaded the root")
+        return unknown(
+            "no running proxy of this mesh was found",
+            hint="Look at the mesh's namespace in ROOTKEEPER_MESHES.",
+        )
+    return _summed(verdicts, "proxy", "have loaded the root")
 
 
-def _summed(verdicts: list[HolderVerdict] | tuple[HolderVerdict, ...], noun: str, good: str) -> Judged:
+def _summed(verdicts: Sequence[HolderVerdict], noun: str, good: str) -> Judged:
     counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
     wrong = [v for v in counted if v.verdict is Verdict.NOT_OK]
     unread = [v for v in counted if v.verdict is Verdict.UNKNOWN]
     fine = len(counted) - len(wrong) - len(unread)
-    lead = f"{fine:,} of {count(len(counted), noun)} {good}"
+    lead = share(fine, len(counted), noun=noun, verb=good)
     offenders = tuple(_line(v) for v in (*wrong, *unread))
     if wrong:
-        cures = dict.fromkeys(v.cure for v in wrong if v.cure)
-        return not_ok(
-            f"{lead}; {len(wrong):,} not" + (f", {len(unread):,} could not be read" if unread else ""),
-            offenders=offenders,
-            hint="; ".join(list(cures)[:3]) or None,
-        )
+        more = f", {len(unread):,} could not be read" if unread else ""
+        return not_ok(f"{lead}; {len(wrong):,} not{more}", offenders=offenders, hint=_cures(wrong))
     if unread:
-        return unknown(f"{lead}; {len(unread):,} could not be read", offenders=offenders)
+        return unknown(f"{lead}; {len(unread):,} could not be read", offenders=offenders, hint=_cures(unread))
     if not counted:
         return skipped(f"no {noun} is to be judged")
     return ok(lead)
+
+
+def _cures(verdicts: Sequence[HolderVerdict]) -> str | None:
+    """The first three different ones: enough for a line, the rest stands with each straggler."""
+    return " · ".join(list(dict.fromkeys(v.cure for v in verdicts if v.cure))[:3]) or None
 
 
 def _line(verdict: HolderVerdict) -> str:
@@ -142,7 +150,8 @@ def leaves_outlive_root(scene: Scene) -> Judged | None:
     if not over:
         return ok("no workload certificate outlives the root")
     return not_ok(
-        f"{count(len(over), 'workload certificate')} end after the root does: they fail with it, whatever they say",
+        f"{count(len(over), 'workload certificate')} would outlive the root: with its end they fail, "
+        "whatever their own dates say",
     )
 
 
@@ -167,7 +176,7 @@ def sidecar_versions(scene: Scene) -> Judged | None:
             f"the version of {count(len(unclear), 'sidecar')} cannot be told from the image",
             offenders=unclear,
         )
-    return ok(f"all {count(len(asked), 'sidecar')} are of versions that load a new root by themselves")
+    return ok(f"{count(len(asked), 'sidecar')}, each of a version that loads a new root by itself")
 
 
 def mutual_tls(scene: Scene) -> Judged:
@@ -192,7 +201,7 @@ def mutual_tls(scene: Scene) -> Judged:
         case "unused":
             return _without_mutual_tls(scene.snapshot)
         case _:
-            return unknown("whether mutual TLS is used could not be read")
+            return unknown("whether mutual TLS is used could not be read", hint=READ)
 
 
 def _without_mutual_tls(snapshot: MeshSnapshot) -> Judged:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.core.authority import recognise
-from bot.core.checks import ca, holders, proof
+from bot.core.checks import access, ca, holders, proof
 from bot.core.checks.rule import Check, Policy, Scene
 from bot.core.findings import Finding, Severity, Verdict, worst_first
+from bot.core.kubernetes import ROTATION_HINT
 from bot.core.mesh import MeshSnapshot
 
 NAMED = 5
@@ -154,6 +155,27 @@ CURRENT = Check(
     hint="Somebody or something wrote the CA secret since. Find out who before going on.",
     rule=ca.current,
 )
+KUBERNETES = Check(
+    id="env.kubernetes",
+    title="The API server can rehearse a write",
+    severity=W,
+    hint=ROTATION_HINT,
+    rule=access.can_rehearse,
+)
+WRITES = Check(
+    id="env.writes",
+    title="The bot may write what a rotation writes",
+    severity=W,
+    hint="Apply manifests/ to this cluster again; `rootkeeper doctor` names every missing permission.",
+    rule=access.may_write,
+)
+RESTARTS = Check(
+    id="env.restarts",
+    title="The bot may restart what a rotation may have to",
+    severity=W,
+    hint="Add the names to resourceNames of Role rootkeeper-rotate (docs/operating.md), then ask again.",
+    rule=access.may_restart,
+)
 EVERYTHING_READ = Check(
     id="env.read",
     title="Everything that was looked for could be read",
@@ -263,12 +285,18 @@ HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES
 ROUTINE = (*_CA, *HOLDERS, OUTLIVE, SIDECARS, MUTUAL_TLS)
 """What `check` and the schedule ask."""
 
-PREFLIGHT = (*_CA, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
+PREFLIGHT = (*_CA, KUBERNETES, WRITES, RESTARTS, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
 """What must be so before a plan is offered, and again before it starts."""
 
 BASELINE = (SECRETS, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
 """What holds the root now: told to the approver, so that what was broken before is not laid at the
 rotation's door. Holders that are behind already are no obstacle: the rotation brings them up."""
+
+INFORMING = (EXPIRY, SUBJECT, SIDECARS, MUTUAL_TLS)
+"""What is asked before a rotation and never forbids one."""
+
+FORBIDDING_NOTE = CLOCK
+"""A note anywhere else; but nothing is signed by a clock that may be wrong."""
 
 VERIFICATION = (RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, EVERYTHING_READ, *HOLDERS)
 """What `verify` asks, and what ends a rotation."""
@@ -291,8 +319,7 @@ def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     Istio's own rotator would do to the subject informs and never forbids: rotating is the cure, because
     it keeps the subject. Clocks that disagree only inform a check, and forbid to sign.
     """
-    informing = {check.id for check in (EXPIRY, SUBJECT, MUTUAL_TLS, SIDECARS, *BASELINE)}
-    forbidding = (CLOCK.id,)
+    informing = {check.id for check in (*INFORMING, *BASELINE)}
     return tuple(
         f
         for f in findings
@@ -300,7 +327,7 @@ def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         and (
             f.red
             or f.verdict is Verdict.UNKNOWN
-            or (f.verdict is Verdict.NOT_OK and f.check_id in forbidding)
+            or (f.verdict is Verdict.NOT_OK and f.check_id == FORBIDDING_NOTE.id)
         )
     )
 

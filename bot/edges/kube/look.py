@@ -73,14 +73,10 @@ class Look:
         decoder: msgspec.json.Decoder[Page[T]],
         convert: Callable[[T], U],
     ) -> list[U]:
-        """List a resource that has no namespaces, in its older version where the cluster has no newer."""
+        """List a resource that has no namespaces; a cluster that does not know it has not answered."""
         found: list[U] = []
         try:
             self.client.collect(target, decoder, convert, into=found)
-        except ObjectAbsent as fault:
-            if target.older:
-                return self.cluster_wide(part, what, target.before, decoder, convert)
-            self.miss(part, what, fault.message)
         except ClusterError as fault:
             self.miss(part, what, fault.message)
         return found

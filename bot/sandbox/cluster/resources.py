@@ -5,8 +5,6 @@ A new kind of object is one row.
 
 from dataclasses import dataclass
 
-from bot.sandbox.cluster.versions import older
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
@@ -204,11 +202,6 @@ TABLE = (
 _BY_ADDRESS = {(row.group, row.version, row.plural): row for row in TABLE}
 _BY_KIND = {(row.group_version, row.kind): row for row in TABLE}
 GROUP_VERSIONS = frozenset((row.group, row.version) for row in TABLE)
-
-
-def known(istio: str) -> tuple[Resource, ...]:
-    """The rows that a cluster with that version of Istio has."""
-    return tuple(row for row in TABLE if not row.since or not older(istio, row.since))
 
 
 def find(group: str, version: str, plural: str) -> Resource | None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from random import Random
 
 from bot.sandbox.cluster import apps, mesh
+from bot.sandbox.cluster.age import NEWEST
 from bot.sandbox.cluster.certificates import Authority, new_key, organization, pem_of, root_certificate
 from bot.sandbox.cluster.objects import Json, utc_now
 from bot.sandbox.cluster.proxies import Oddity
@@ -55,6 +56,7 @@ class Scene:
     root_lifetime_days: int = 365
     organization: str = "cluster.local"
     trust_domain: str = "cluster.local"
+    kubernetes: str = NEWEST  # what the API server says it is, and how old it behaves
     citadel_version: str = "1.4.10"
     citadel_replicas: int = 1
     rotator: bool = False  # off by CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL=0s where the version has one

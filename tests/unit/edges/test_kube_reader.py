@@ -369,8 +369,40 @@ def test_before_kubernetes_1_16_webhooks_are_read_in_their_older_version(tmp_pat
     with stubbed(tmp_path, unknown, known, unknown, known) as (client, stub):
         look = Look(client, SYSTEM)
 
-        found = read_webhooks(look)
+        found = [*read_webhooks(look), *read_webhooks(look)]
 
-    assert [webhook.entry for webhook in found] == ["pilot.validation.istio.io"] * 2
+    assert [webhook.entry for webhook in found] == ["pilot.validation.istio.io"] * 4
     assert look.unread == ()
-    assert ["v1beta1" in line for line in stub.asked] == [False, True, False, True]
+    first, again = [False, True, False, True], [True, True]
+    assert ["v1beta1" in line for line in stub.asked] == [*first, *again]
+
+
+def test_what_may_not_be_patched_is_named(mesh: Mesh) -> None:
+    mesh.cluster.forbid(Ban(verb="patch", resource="secrets", name="rootkeeper-backup"))
+    mesh.cluster.forbid(Ban(verb="patch", resource="deployments", name="istio-galley"))
+
+    seen = mesh.reader().read(frozenset({Part.AUTHORITY, Part.ACCESS}))
+
+    assert [str(ref) for ref in seen.access.unpatchable] == [
+        f"Secret {SYSTEM}/rootkeeper-backup",
+        f"Deployment {SYSTEM}/istio-galley",
+    ]
+    assert seen.unread == ()
+
+
+def test_a_right_to_restart_everything_is_asked_for_once_a_kind(mesh: Mesh) -> None:
+    before = len(mesh.cluster.audit())
+    reader = KubeReader(mesh.admin, mesh=MeshName("prod"), namespace=SYSTEM, clock=SystemTime())
+
+    reader.read(frozenset({Part.AUTHORITY, Part.ACCESS}))
+
+    asked = [e for e in mesh.cluster.audit()[before:] if e.resource == "selfsubjectaccessreviews"]
+    assert len(asked) == 3 + 1  # CA secret, backup, Lease; this mesh has no DaemonSet
+
+
+def test_rights_that_cannot_be_asked_for_are_unread(mesh: Mesh) -> None:
+    mesh.cluster.inject(Fault(effect=Effect.STATUS, code=500, resource="selfsubjectaccessreviews", times=9))
+
+    seen = mesh.reader().read(frozenset({Part.AUTHORITY, Part.ACCESS}))
+
+    assert [(unread.part, unread.what) for unread in seen.unread] == [(Part.ACCESS, "what the bot may patch")]

@@ -148,4 +148,4 @@ def test_a_verification_that_finds_no_proxy_says_so_when_it_pauses() -> None:
 
     assert world.state is RotationState.PAUSED
     stragglers = world.rotation.current[1].stragglers if world.rotation.current else ()
-    assert {s.what: s.reason for s in stragglers}["dp.root"] == "no running proxy was found"
+    assert {s.what: s.reason for s in stragglers}["dp.root"] == "no running proxy of this mesh was found"

@@ -456,6 +456,7 @@ def test_what_cannot_be_read_is_told_at_once_by_name() -> None:
 
     [ids] = alarms(world)
     assert "env.read" in ids
+    assert ("unknown", "warning") in [(verdict, severity) for verdict, severity, _ in latest(world).found]
     content = world.store.messages[0].content
     assert isinstance(content, Alarm)
     assert "Secrets in namespace shop: 403" in content.report.unread

@@ -38,7 +38,20 @@ from bot.edges.kube import convert
 from bot.edges.kube.wire import WholeSecret
 from tests.fakes.certificates import a_key, root_pem
 from tests.fakes.mesh import SYSTEM
-from tests.unit.hardcases.making import DAY, NOW, YEAR, any_key, as_sha1, key, leaf, pem_of, root, with_serial
+from tests.unit.hardcases.making import (
+    DAY,
+    NOW,
+    YEAR,
+    ASN1Type,
+    any_key,
+    as_sha1,
+    key,
+    leaf,
+    name,
+    pem_of,
+    root,
+    with_serial,
+)
 from tests.unit.hardcases.meshes import (
     KEY_PEM,
     citadel_container,
@@ -473,7 +486,8 @@ def test_a_candidate_proved_against_no_leaf_at_all_is_unknown_and_forbids() -> N
 
 BAD_CANDIDATES: list[tuple[str, Callable[[], bytes]]] = [
     ("another key", lambda: a_root(number=5, end=NOW + 30 * YEAR)),
-    ("a name in another encoding", lambda: root(a_key(), end=NOW + 30 * YEAR).pem),
+    ("a name in another encoding", lambda: root(
+        a_key(), subject=name("cluster.local", kind=ASN1Type.UTF8String), end=NOW + 30 * YEAR).pem),
     ("a subject key id that the old one has not", lambda: root(
         a_key(), subject=signer_of(healthy()).parsed.subject, ski=b"1" * 20, end=NOW + 30 * YEAR).pem),
     ("CA:FALSE", lambda: root(
@@ -540,16 +554,17 @@ def test_a_webhook_that_cert_manager_fills_is_counted_as_left_alone() -> None:  
 
 def test_a_process_that_started_before_the_root_is_not_fine() -> None:
     mesh = healthy()
-    pods = tuple(replace(p, started_at=NOW - 30 * DAY) for p in mesh.control_plane_pods)
+    ago = NOW - 30 * DAY
+    pods = tuple(replace(p, started_at=ago, created_at=ago) for p in mesh.control_plane_pods)
 
     assert verdicts(ROUTINE, replace(mesh, control_plane_pods=pods))["cp.root"] is NOT_OK
 
 
-def test_a_process_of_which_the_start_is_unknown_is_not_fine() -> None:
+def test_a_process_of_which_the_start_is_unknown_is_unknown() -> None:
     mesh = healthy()
     pods = tuple(replace(p, started_at=None) for p in mesh.control_plane_pods)
 
-    assert verdicts(ROUTINE, replace(mesh, control_plane_pods=pods))["cp.root"] is NOT_OK
+    assert verdicts(ROUTINE, replace(mesh, control_plane_pods=pods))["cp.root"] is UNKNOWN
 
 
 # --- proxies ------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from bot.core.record import (
     StatusShown,
 )
 from bot.core.rotation import Rotation
+from bot.core.wording import agree, count
 from bot.edges.slack.render.blocks import Rendered, context, header, message, packed, section
 from bot.edges.slack.render.words import code, mention, moment, remaining, safe, sentence, short
 
@@ -99,9 +100,11 @@ def _status(reply: StatusShown) -> Rendered:
     checks = [_checked(one) for one in reply.checks[:_MAX_ROWS]]
     checks += [f"❓ {code(one, 60)} was never checked" for one in reply.never_checked[:_MAX_ROWS]]
     left_out = len(reply.checks) + len(reply.never_checked) - len(checks)
-    checks += [f"… and {left_out} more meshes"] if left_out > 0 else []
+    checks += [f"… and {count(left_out, 'more mesh')}"] if left_out > 0 else []
     blocks = packed(["*Rotations*", *rotations, "*Checks*", *(checks or ["No mesh was checked yet."])])
-    return message(f"{len(reply.active)} rotations are going on.", [header("Status"), *blocks])
+    going_on = len(reply.active)
+    text = f"{count(going_on, 'rotation')} {agree(going_on, 'are')} going on."
+    return message(text, [header("Status"), *blocks])
 
 
 def _active(rotation: Rotation) -> str:
@@ -129,9 +132,8 @@ def _history(reply: HistoryShown) -> Rendered:
     lines += [f"… and {more} older"] if more > 0 else []
     title = f"History of {reply.mesh[:60]}"
     none = [f"No rotation of {code(reply.mesh, 60)} was ever asked for."]
-    return message(
-        f"{safe(title, 120)}: {len(reply.rotations)} rotations.", [header(title), *packed(lines or none)]
-    )
+    asked_for = count(len(reply.rotations), "rotation")
+    return message(f"{safe(title, 120)}: {asked_for}.", [header(title), *packed(lines or none)])
 
 
 def _past(rotation: Rotation) -> str:
