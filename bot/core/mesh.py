@@ -278,6 +278,11 @@ class MutualTls:
     """`strict`, `permissive`, or empty when there is none."""
     policies: int | None = 0
     """Namespace or workload policies that ask for mutual TLS."""
+    peers: str | None = ""
+    """The strongest that PeerAuthentications make servers do anywhere, `strict` or `permissive`; empty
+    before Istio 1.5, which has none. Where it has them and none is for the whole mesh: `permissive`."""
+    automatic: bool | None = False
+    """Clients send mutual TLS by themselves to every server that accepts it (`enableAutoMtls`)."""
     destination_rules: int | None = 0
     """Destination rules whose clients use `ISTIO_MUTUAL`."""
     control_plane: bool | None = False

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.checks.holders import mutual_tls_use
-from bot.core.checks.table import EXPIRY, HOLDERS, NOT_EXPIRED, RECOGNISED
+from bot.core.checks.holders import mutual_tls_use, nothing_at_stake
+from bot.core.checks.table import EXPIRY, HOLDERS, NOT_EXPIRED, RECOGNISED, SERVED, WEBHOOKS
 from bot.core.findings import Finding, Severity, Verdict
 from bot.core.ids import Fingerprint, MeshName
 from bot.core.mesh import MeshSnapshot
@@ -43,14 +43,13 @@ class Alarms:
 
 
 def due_alarms(
-    findings: Iterable[Finding], *, before: CheckRecord | None, holders_matter: bool, heard: bool
+    findings: Iterable[Finding], *, before: CheckRecord | None, ignored: frozenset[str], heard: bool
 ) -> Alarms:
     """What is due beside the root's end: whatever is red or unknown and more than a note.
 
-    Holders do not matter while a rotation is bringing them up, and where nothing uses the root. `heard`:
-    a warning is told by the same check and shows every finding, so nothing needs to be told twice.
+    `ignored`: checks that alarm nobody now, see `holders_of_no_account`. `heard`: a warning is told by the
+    same check and shows every finding, so nothing needs to be told twice.
     """
-    ignored = frozenset() if holders_matter else SETTLING
     standing = tuple(
         f.check_id
         for f in findings
@@ -63,6 +62,16 @@ def due_alarms(
     fresh = tuple(i for i in standing if i not in known and (i not in SETTLING or i in seen or heard))
     told = tuple(i for i in standing if i in known) + fresh
     return Alarms(standing=standing, fresh=() if heard else fresh, told=told)
+
+
+def holders_of_no_account(snapshot: MeshSnapshot, *, rotating: bool) -> frozenset[str]:
+    """The checks of holders that need not have the root: all of them while a rotation brings them up.
+
+    Those of traffic where it uses no mutual TLS; the webhooks' only where nothing needs the root.
+    """
+    if rotating or nothing_at_stake(snapshot):
+        return SETTLING
+    return SETTLING - {WEBHOOKS.id, SERVED.id} if mutual_tls_use(snapshot) == "unused" else frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,5 +131,5 @@ def _name(days: int) -> str:
 
 
 def worth_warning(snapshot: MeshSnapshot) -> bool:
-    """Whether anything would break at the root's end; a mesh that does not use mutual TLS is left in peace."""
-    return mutual_tls_use(snapshot) != "unused"
+    """Whether anything would break at the root's end, or might; only a mesh where nothing can is left in peace."""
+    return not nothing_at_stake(snapshot)

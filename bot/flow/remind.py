@@ -10,7 +10,15 @@ from bot.core.authority import AuthorityKind
 from bot.core.checks.table import PRESENT, READABLE, RECOGNISED
 from bot.core.findings import Finding, Verdict, count_findings
 from bot.core.ids import MeshName
-from bot.core.notices import Alarms, Notice, due_alarms, due_notice, due_reminder, worth_warning
+from bot.core.notices import (
+    Alarms,
+    Notice,
+    due_alarms,
+    due_notice,
+    due_reminder,
+    holders_of_no_account,
+    worth_warning,
+)
 from bot.core.record import (
     Alarm,
     AuditEvent,
@@ -131,7 +139,7 @@ def _outcome(store: Store, seen: look.Look, mesh: MeshName, now: datetime, keys:
     alarms = due_alarms(
         report.findings,
         before=before,
-        holders_matter=not rotating and worth_warning(seen.snapshot),
+        ignored=holders_of_no_account(seen.snapshot, rotating=rotating),
         heard=notice is not None and notice.threshold is not None,
     )
     return Change(

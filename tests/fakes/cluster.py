@@ -285,6 +285,7 @@ class FakeCluster:
                 service=f"{SYSTEM}/{name}",
             )
             for kind, name, entry in WEBHOOKS
+            if entry in self.webhook_roots
         )
 
     def signing_key(self, expected: SecretState) -> SigningKey:

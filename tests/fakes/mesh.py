@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.core.certificates import describe_key, read_bundle
+from bot.core.certificates import KeyFacts, describe_key, read_bundle
 from bot.core.mesh import (
     CaSecret,
     Container,
@@ -183,9 +183,15 @@ class Secret:
             state=self.state,
             immutable=self.immutable,
             root=read_bundle(self.data.get(ROOT_KEY, b"")),
-            key=describe_key(self.data.get(PRIVATE_KEY, b"")),
+            key=_key_facts(self.data.get(PRIVATE_KEY)),
             labels=tuple(sorted(self.labels.items())),
             annotations=tuple(sorted(self.annotations.items())),
             owners=self.owners,
             managers=self.managers,
         )
+
+
+def _key_facts(pem: bytes | None) -> KeyFacts:
+    if pem is None:
+        return KeyFacts(public_key_digest="", kind="", fault=f"the secret has no {PRIVATE_KEY}")
+    return describe_key(pem)

@@ -17,6 +17,7 @@ from bot.core.certificates import (
     why_not_a_signer,
     why_not_issued_by,
 )
+from bot.core.checks.holders import nothing_at_stake
 from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
 from bot.core.findings import Severity
 from bot.core.flags import variable
@@ -28,6 +29,8 @@ from bot.core.wording import count, span
 CRITICAL_BELOW = timedelta(days=7)
 WARNING_BELOW = timedelta(days=90)
 """Also a workload certificate's lifetime: below it, leaves outlive their root."""
+
+BEFORE_IT_IS_USED = "Ask for `/istio-root transition` before you switch mutual TLS on."
 
 CA_SECRET_TYPE = "istio.io/ca-root"  # noqa: S105 - a type of secret, not a password
 
@@ -189,6 +192,8 @@ def expiry(scene: Scene) -> Judged | None:
         return None
     remaining = signer.not_after - scene.now
     sentence = f"the root expires in {span(remaining)}, at {signer.not_after:%Y-%m-%d %H:%M:%S} UTC"
+    if remaining < WARNING_BELOW and nothing_at_stake(scene.snapshot):
+        return not_ok(f"{sentence}, and nothing needs it", severity=Severity.INFO, hint=BEFORE_IT_IS_USED)
     if remaining < WARNING_BELOW:
         return not_ok(
             sentence, severity=Severity.CRITICAL if remaining < CRITICAL_BELOW else Severity.WARNING

@@ -17,10 +17,21 @@ from bot.core.verification import (
 from bot.core.versions import sidecar_loads_new_roots
 from bot.core.wording import count, share
 
+STOPS_WITH_WEBHOOKS = "at its end no pod gets a sidecar and no configuration of Istio can be applied"
+
+
+UNREAD_POLICIES = (
+    "Take it as used. `rootkeeper doctor` names missing permissions; mend a policy that is not understood."
+)
+
 
 def everything_read(scene: Scene) -> Judged:
-    """Whether anything is missing from the picture, whichever check would have looked at it."""
-    missing = tuple(f"{unread.what}: {unread.reason}" for unread in scene.snapshot.unread)
+    """Whether anything is missing from the picture, whichever check would have looked at it.
+
+    But for what tells of mutual TLS's use: `mutual_tls` names it, and it forbids no rotation.
+    """
+    unread = (u for u in scene.snapshot.unread if u.part is not Part.POLICY)
+    missing = tuple(f"{u.what}: {u.reason}" for u in unread)
     if missing:
         return unknown(f"{count(len(missing), 'thing')} could not be read", offenders=missing)
     return ok("everything that was looked for could be read")
@@ -171,6 +182,13 @@ def sidecar_versions(scene: Scene) -> Judged | None:
 def mutual_tls(scene: Scene) -> Judged:
     """Whether anything depends on the root at all."""
     used = mutual_tls_use(scene.snapshot)
+    if missing := tuple(f"{u.what}: {u.reason}" for u in scene.snapshot.unread_in(Part.POLICY)):
+        known = "mutual TLS is in use" if used == "used" else "whether mutual TLS is used could not be told"
+        return unknown(
+            f"{known}; {count(len(missing), 'thing')} that would tell of it could not be read",
+            offenders=missing,
+            hint=UNREAD_POLICIES,
+        )
     match used:
         case "used":
             return ok("mutual TLS is in use: the mesh depends on this root")
@@ -181,19 +199,51 @@ def mutual_tls(scene: Scene) -> Judged:
                 severity=Severity.INFO,
             )
         case "unused":
-            return skipped(
-                "mutual TLS is not used in this mesh: the root's end breaks nothing, and nothing needs to be done"
-            )
+            return _without_mutual_tls(scene.snapshot)
         case _:
             return unknown("whether mutual TLS is used could not be read", hint=READ)
+
+
+def _without_mutual_tls(snapshot: MeshSnapshot) -> Judged:
+    hooks = webhooks_at_stake(snapshot)
+    if hooks is None:
+        return unknown("mutual TLS is not used; whether admission webhooks need this root could not be read")
+    if hooks:
+        return not_ok(
+            "mutual TLS is not used, but the API server trusts "
+            f"{count(len(hooks), 'admission webhook')} of this mesh by this root: {STOPS_WITH_WEBHOOKS}",
+            severity=Severity.INFO,
+            offenders=hooks,
+        )
+    return skipped("neither mutual TLS nor an admission webhook needs this root: its end breaks nothing")
+
+
+def webhooks_at_stake(snapshot: MeshSnapshot) -> tuple[str, ...] | None:
+    """The mesh's admission webhooks that the API server trusts by this root; None when not all could be read.
+
+    Those that cert-manager fills are trusted by another. A caBundle that is empty or of another root
+    counts: what stands behind it has its certificate from this CA and writes the bundle anew.
+    """
+    if Part.WEBHOOKS not in snapshot.parts:
+        return None
+    found = tuple(f"{hook.ref} ({hook.entry})" for hook in snapshot.webhooks if not hook.injected)
+    return None if snapshot.unread_in(Part.WEBHOOKS) and not found else found
+
+
+def nothing_at_stake(snapshot: MeshSnapshot) -> bool:
+    """Whether it is proved that the root's end breaks nothing."""
+    return mutual_tls_use(snapshot) == "unused" and webhooks_at_stake(snapshot) == ()
 
 
 def mutual_tls_use(snapshot: MeshSnapshot) -> str:
     """`used`, `planned`, `unused`, or `unknown` when what was read does not settle it."""
     seen = snapshot.mutual_tls
-    if seen.mesh_policy == "strict" or seen.control_plane or seen.destination_rules or seen.policies:
+    accepted = {seen.mesh_policy, seen.peers} - {None, ""}
+    if "strict" in accepted or seen.control_plane or seen.destination_rules or seen.policies:
         return "used"
-    unsettled = None in (seen.mesh_policy, seen.control_plane, seen.destination_rules, seen.policies)
-    if unsettled or Part.POLICY not in snapshot.parts:
+    if seen.automatic and accepted:
+        return "used"
+    said = (seen.mesh_policy, seen.peers, seen.automatic, seen.control_plane)
+    if None in (*said, seen.destination_rules, seen.policies) or Part.POLICY not in snapshot.parts:
         return "unknown"
-    return "planned" if seen.mesh_policy == "permissive" else "unused"
+    return "planned" if accepted or seen.automatic else "unused"

@@ -23,6 +23,7 @@ from bot.edges.kube.targets import (
     MESH_POLICIES,
     MUTATING_WEBHOOKS,
     NAMESPACES,
+    PEER_AUTHENTICATIONS,
     PODS,
     POLICIES,
     RESTARTED,
@@ -103,6 +104,7 @@ def _looking() -> tuple[Permission, ...]:
         ("list", VALIDATING_WEBHOOKS, "Galley's caBundle"),
         ("get", MESH_POLICIES.named(MESH_POLICY), "whether mutual TLS is used"),
         ("list", POLICIES, "whether mutual TLS is used"),
+        ("list", PEER_AUTHENTICATIONS, "whether mutual TLS is used, from Istio 1.5 on"),
         ("list", DESTINATION_RULES, "whether mutual TLS is used"),
     )
     return _permissions(rows)
@@ -114,7 +116,7 @@ def _looking_within(namespace: str) -> tuple[Permission, ...]:
         ("get", secrets.named(CA_SECRET), "the root, and the key when a rotation signs"),
         ("get", secrets.named(PLUGGED_SECRET), "whether another CA is plugged in"),
         ("get", maps.named(TRUST_CONFIG_MAP), "the root that node agents read"),
-        ("get", maps.named(MESH_CONFIG_MAP), "whether the control plane uses mutual TLS"),
+        ("get", maps.named(MESH_CONFIG_MAP), "whether the control plane and its clients use mutual TLS"),
     )
     return _permissions(rows)
 

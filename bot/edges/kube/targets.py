@@ -80,5 +80,6 @@ VALIDATING_WEBHOOKS = Target(
 """v1 since Kubernetes 1.16; v1beta1 from 1.9 to 1.21."""
 MESH_POLICIES = Target(group="authentication.istio.io", version="v1alpha1", resource="meshpolicies")
 POLICIES = Target(group="authentication.istio.io", version="v1alpha1", resource="policies")
+PEER_AUTHENTICATIONS = Target(group="security.istio.io", version="v1beta1", resource="peerauthentications")
 DESTINATION_RULES = Target(group="networking.istio.io", version="v1alpha3", resource="destinationrules")
 ACCESS_REVIEWS = Target(group="authorization.k8s.io", resource="selfsubjectaccessreviews")

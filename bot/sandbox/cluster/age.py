@@ -8,8 +8,9 @@ Sources: Kubernetes' guide to deprecated APIs (coordination, admissionregistrati
 from dataclasses import dataclass
 
 from bot.sandbox.cluster.objects import Json
-from bot.sandbox.cluster.resources import GROUP_VERSIONS
+from bot.sandbox.cluster.resources import GROUP_VERSIONS, Resource
 from bot.sandbox.cluster.status import bad_request
+from bot.sandbox.cluster.versions import older
 
 NEWEST = "v1.37.2"  # as the project's test bed
 _KEPT_AS = "v1"  # of the groups below, what objects are stored as
@@ -29,6 +30,8 @@ class Age:
     """The age of one API server, by its own version."""
 
     version: str = NEWEST
+    istio: str = "1.4.10"
+    """Whose CRDs are there."""
 
     @property
     def minor(self) -> int:
@@ -43,6 +46,10 @@ class Age:
         if (group, version) in _LIVES:
             return _KEPT_AS
         return version if (group, version) in GROUP_VERSIONS else ""
+
+    def knows(self, row: Resource) -> bool:
+        """Is the CRD of a custom resource there?"""
+        return not row.since or not older(self.istio, row.since)
 
     def versions(self, group: str) -> list[str]:
         """The served versions of a group, the preferred one first."""

@@ -5,6 +5,7 @@ Nothing here knows HTTP beyond status codes; ``server.py`` speaks it.
 
 import asyncio
 import json
+import uuid
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,6 +102,7 @@ class Api:
 
     async def _carried_out(self, request: Request) -> Answer:
         self._authorise(request)
+        self._check_known(request)
         fault = self._due(request)
         if fault and await self._strikes(request, fault):
             return Answer(code=0, body=b"", cut=True)
@@ -127,6 +129,10 @@ class Api:
             address = request.call.address
             raise status.forbidden(address.resource, address.name, denial(request.user, act))
 
+    def _check_known(self, request: Request) -> None:
+        if not self.age.knows(request.call.address.resource):
+            raise status.no_such_path()
+
     def _due(self, request: Request) -> Fault | None:
         call = request.call
         return self.faults.strike(
@@ -145,7 +151,7 @@ class Api:
                 raise _webhook_denial(fault)
             case Effect.HANG | Effect.SLOW:
                 await asyncio.sleep(86_400 if fault.effect is Effect.HANG else fault.seconds)
-            case Effect.VANISH | Effect.TOUCH:
+            case Effect.VANISH | Effect.TOUCH | Effect.REPLACE:
                 self._meddle(request, fault)
             case _:
                 pass
@@ -160,6 +166,11 @@ class Api:
             self.registry.store.remove(address.resource, address.key)
             return
         value = copy_of(found.value)
+        if fault.effect is Effect.REPLACE:
+            self.registry.store.remove(address.resource, address.key)
+            value["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": stamp(utc_now())}
+            self.registry.store.put(address.resource, value)
+            raise status.not_found(address.resource, address.name)
         value["metadata"].setdefault("annotations", {})["sandbox/touched"] = stamp(utc_now())
         self.registry.store.put(address.resource, value)
 

@@ -17,14 +17,15 @@ def discovered(path: str, age: Age) -> Json | str | None:
         case ["api"]:
             return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
         case ["apis"]:
-            groups = sorted({row.group for row in TABLE if row.group and age.versions(row.group)})
+            rows = [row for row in TABLE if age.knows(row) and age.versions(row.group)]
+            groups = sorted({row.group for row in rows if row.group})
             return {
                 "kind": "APIGroupList",
                 "apiVersion": "v1",
                 "groups": [_group(each, age) for each in groups],
             }
         case ["apis", group]:
-            found = any(row.group == group for row in TABLE) and age.versions(group)
+            found = any(row.group == group and age.knows(row) for row in TABLE) and age.versions(group)
             return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, age)} if found else None
         case ["api", version]:
             return _resources("", version, age)
@@ -56,7 +57,8 @@ def _group(group: str, age: Age) -> Json:
 
 def _resources(group: str, version: str, age: Age) -> Json | None:
     kept = age.kept_as(group, version)
-    rows = [row for row in TABLE if kept and (row.group, row.version) == (group, kept)]
+    known = [row for row in TABLE if kept and age.knows(row)]
+    rows = [row for row in known if (row.group, row.version) == (group, kept)]
     if not rows:
         return None
     listed = [each for row in rows for each in _described(row)]

@@ -129,6 +129,7 @@ def bot_rules(*, home: str = "rootkeeper", system: str = "istio-system") -> tupl
             group="admissionregistration.k8s.io",
         ),
         _read("meshpolicies", "policies", group="authentication.istio.io"),
+        _read("peerauthentications", group="security.istio.io"),
         _read("destinationrules", group="networking.istio.io"),
         Rule(verbs=("create", "get"), resources=("pods/exec", "pods/portforward")),
         Rule(

@@ -63,7 +63,9 @@ class Scene:
     plugged_in: bool = False
     pilot_sidecar: bool = True
     webhooks_reload: bool = True
+    webhooks: bool = True  # the injector's and Galley's are registered
     mutual_tls: MutualTls = MutualTls.ON
+    automatic_tls: bool = False  # enableAutoMtls, where the version has it
     accounts: tuple[tuple[str, tuple[str, ...]], ...] = ACCOUNTS
     unmanaged: tuple[str, ...] = ()  # of these namespaces, labelled ca.istio.io/override=false
     proxy_version: str = "1.4.10"
@@ -97,7 +99,7 @@ def build(scene: Scene) -> Built:
     stage.trust_domain = scene.trust_domain
     mesh.furnish(stage, scene)
     apps.furnish(stage, scene)
-    contexts = 0 if scene.mutual_tls is MutualTls.OFF else scene.contexts
+    contexts = 0 if scene.mutual_tls is MutualTls.OFF and not scene.automatic_tls else scene.contexts
     habits = Habits(
         contexts=contexts,
         rate=scene.rate,

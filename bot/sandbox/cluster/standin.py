@@ -45,7 +45,7 @@ class ClusterStandIn:
         self.faults = Faults()
         self.bot = self._bot(rules)
         self.url = ""
-        self.age = Age(self.scene.kubernetes)
+        self.age = Age(self.scene.kubernetes, self.scene.citadel_version)
         self._registry = Registry(self.store, now=utc_now, random=Random(), age=self.age)
         self.api = Api(self._registry, audit=self.audit, faults=self.faults, age=self.age)
         self._pace = Pace(speed, Random(self.scene.seed))

@@ -170,7 +170,12 @@ CASES = {
     "mutual TLS permitted and unused": Case(
         table.MUTUAL_TLS, no_policy(mesh_policy="permissive"), "not_ok info", "not urgent"
     ),
-    "no mutual TLS": Case(table.MUTUAL_TLS, no_policy(), "skipped", "nothing needs to be done"),
+    "no mutual TLS, and webhooks": Case(
+        table.MUTUAL_TLS, no_policy(), "not_ok info", "no pod gets a sidecar"
+    ),
+    "no mutual TLS, and no webhooks": Case(
+        table.MUTUAL_TLS, replace(no_policy(), webhooks=()), "skipped", "its end breaks nothing"
+    ),
     "policies that could not be read": Case(
         table.MUTUAL_TLS, no_policy(policies=None), "unknown", "could not be read"
     ),

@@ -161,6 +161,10 @@ MESHES: dict[str, MeshSnapshot] = {
     "unversioned sidecars": a_mesh(proxies=(a_proxy(version=""), a_proxy("frontend", version=""))),
     "permissive": a_mesh(mutual_tls=MutualTls(mesh_policy="permissive")),
     "without mutual TLS": a_mesh(mutual_tls=MutualTls()),
+    "without mutual TLS and webhooks": a_mesh(mutual_tls=MutualTls(), webhooks=()),
+    "with a policy that was not read": a_mesh(
+        unread=(Unread(part=Part.POLICY, what="Policy shop/default", reason="its spec is not understood"),)
+    ),
     "cannot rehearse": a_mesh(access=Access(kubernetes="v1.12.10")),
     "of unknown age": a_mesh(access=Access(kubernetes="custom")),
     "may not": a_mesh(access=Access(kubernetes="v1.16.15", unpatchable=(a_citadel().ref, a_ca_secret().ref))),

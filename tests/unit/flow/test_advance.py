@@ -52,7 +52,7 @@ def test_the_private_key_and_every_other_value_stay_as_they_are() -> None:
     assert world.cluster.secret.data[PRIVATE_KEY] == before[PRIVATE_KEY]
 
 
-def test_nothing_is_written_before_the_backup_is_proved() -> None:
+def test_row_62_nothing_is_written_before_the_backup_is_proved() -> None:
     world = World()
     world.running("write-root")
 

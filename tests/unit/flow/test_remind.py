@@ -115,14 +115,24 @@ def test_a_root_that_lives_long_is_checked_in_silence() -> None:
     assert [row.event for row in world.store.audit] == [Event.CHECKED] * 3
 
 
-def test_a_mesh_that_does_not_use_mutual_tls_is_left_in_peace() -> None:
+def test_a_mesh_that_uses_neither_mutual_tls_nor_webhooks_is_left_in_peace() -> None:
     world = with_root(2)
-    world.cluster.mutual_tls = MutualTls(mesh_policy="", destination_rules=0, control_plane=False)
+    world.cluster.mutual_tls = MutualTls()
+    world.cluster.webhook_roots.clear()
 
     checked(world, days=5)
 
     assert world.store.messages == ()
     assert latest(world).ok
+
+
+def test_a_mesh_without_mutual_tls_whose_webhooks_need_the_root_is_warned_of() -> None:
+    world = with_root(2.5)
+    world.cluster.mutual_tls = MutualTls()
+
+    checked(world)
+
+    assert warned(world) == ["3 days"]
 
 
 def test_a_mesh_of_which_nobody_can_say_whether_it_uses_mutual_tls_is_warned_of() -> None:
@@ -498,9 +508,22 @@ def test_holders_that_a_rotation_is_bringing_up_are_no_alarm() -> None:
     assert alarms(world) == []
 
 
+def test_where_only_webhooks_need_the_root_they_alarm_and_what_traffic_would_need_does_not() -> None:
+    world = with_root(400)
+    world.cluster.mutual_tls = MutualTls()
+    world.cluster.expire_served("galley")
+    for member in world.cluster.members:
+        member.fault = "has no TLS context"
+
+    checked(world, days=3)
+
+    assert alarms(world) == [("webhook.served",)]
+
+
 def test_holders_of_a_root_that_nothing_uses_are_no_alarm() -> None:
     world = with_root(400)
     world.cluster.mutual_tls = MutualTls()
+    world.cluster.webhook_roots.clear()
     for member in world.cluster.members:
         member.fault = "has no TLS context"
 

@@ -1,5 +1,6 @@
 """What the checks say of every odd mesh, and what forbids a rotation of it."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -33,6 +34,8 @@ from bot.core.versions import (
     sidecar_loads_new_roots,
     version_of_image,
 )
+from bot.edges.kube import convert
+from bot.edges.kube.wire import WholeSecret
 from tests.fakes.certificates import a_key, root_pem
 from tests.fakes.mesh import SYSTEM
 from tests.unit.hardcases.making import (
@@ -138,6 +141,13 @@ def no_secret() -> MeshSnapshot:
     return replace(healthy(), ca_secret=None)
 
 
+def as_read(data: dict[str, bytes]) -> MeshSnapshot:
+    """The mesh with a CA secret that has these keys and no others, as the reader brings it."""
+    wire = WholeSecret(data={key: base64.b64encode(value).decode() for key, value in data.items()})
+    read = convert.ca_secret(wire)
+    return with_secret(healthy(), state=read.state, root=read.root, key=read.key, faults=read.faults)
+
+
 def no_citadel() -> MeshSnapshot:
     return replace(no_secret(), workloads=(), control_plane_pods=())
 
@@ -181,7 +191,7 @@ SECRETS: list[tuple[str, Make, str, Verdict]] = [
     ("row 3: the CA secret has no data", lambda: with_root(healthy(), b"", key_pem=b""), "ca.readable", NOT_OK),
     ("row 4: ca-key.pem is empty", lambda: with_root(healthy(), a_root(), key_pem=b""), "ca.key_matches", NOT_OK),
     ("row 4: ca-cert.pem is empty", lambda: with_root(healthy(), b""), "ca.readable", NOT_OK),
-    ("row 5: there is no key", lambda: with_root(healthy(), a_root(), key_pem=b""), "ca.key_matches", NOT_OK),
+    ("row 5: there is no key", lambda: as_read({"ca-cert.pem": a_root()}), "ca.key_matches", NOT_OK),
     ("row 6: a value is not base64", lambda: marked(faults=("holds no base64",)), "ca.readable", NOT_OK),
     ("row 9: the key belongs to the second", lambda: with_root(healthy(), a_root(number=5) + a_root()),
      "ca.key_matches", NOT_OK),
@@ -244,6 +254,16 @@ def test_a_secret_that_may_not_be_read_is_not_called_absent() -> None:  # row 2
 
     assert said["ca.present"] is UNKNOWN
     assert NOT_OK not in said.values()
+
+
+def test_row_5_a_secret_without_a_key_is_told_apart_from_one_with_an_empty_key() -> None:
+    absent = as_read({"ca-cert.pem": a_root()})
+    empty = as_read({"ca-cert.pem": a_root(), "ca-key.pem": b""})
+
+    assert finding(ROUTINE, absent, "ca.key_matches").summary == "the secret has no ca-key.pem"
+    assert finding(ROUTINE, empty, "ca.key_matches").summary == "the CA's private key is empty"
+    for mesh in (absent, empty):
+        assert verdicts(ROUTINE, mesh)["ca.readable"] is OK, "what can be read is judged all the same"
 
 
 def test_an_expired_root_is_critical() -> None:  # row 11
@@ -633,6 +653,21 @@ def test_mutual_tls_that_could_not_be_read_is_unknown_and_forbids_nothing() -> N
     mesh = replace(healthy(), mutual_tls=silent)
 
     assert verdicts(ROUTINE, mesh)["mtls.use"] is UNKNOWN
+    assert overall(findings(ROUTINE, mesh)) is UNKNOWN
+    assert forbidden_by(mesh) == set()
+
+
+@pytest.mark.parametrize("seen", [MutualTls(peers=None), MutualTls(mesh_policy="strict", peers=None)])
+def test_row_38_a_policy_that_could_not_be_read_is_unknown_by_name_and_forbids_nothing(
+    seen: MutualTls,
+) -> None:
+    unread = (Unread(part=Part.POLICY, what="PeerAuthentication shop/default", reason="not understood"),)
+    mesh = replace(healthy(), mutual_tls=seen, unread=unread)
+
+    said = finding(ROUTINE, mesh, "mtls.use")
+
+    assert said.verdict is UNKNOWN
+    assert said.offenders == ("PeerAuthentication shop/default: not understood",)
     assert overall(findings(ROUTINE, mesh)) is UNKNOWN
     assert forbidden_by(mesh) == set()
 
