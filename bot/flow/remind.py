@@ -21,21 +21,21 @@ from bot.core.record import (
     warning_subject,
 )
 from bot.errors import LostRace, RootkeeperError
-from bot.flow import look
+from bot.flow.look import Look, Looks
 from bot.flow.ports import Clock, Keys, MeshPorts, Store
 
 BLINDING = (PRESENT.id, READABLE.id, RECOGNISED.id)
 """The checks that say why there is no root to judge."""
 
 
-def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys) -> None:
+def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys, *, looks: Looks) -> None:
     """Check one mesh as scheduled and commit what is to be told.
 
     Raises:
         StoreError: nothing could be recorded, so nothing is told.
     """
     try:
-        seen = look.check(mesh.reader, clock)
+        seen = looks.check(mesh)
     except RootkeeperError as fault:
         loud = _could_not_run(store, mesh.name, clock.now(), keys, message=fault.message, hint=fault.hint)
         store.commit(loud)
@@ -55,7 +55,7 @@ def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys) -> None:
         return  # another check of this mesh told it in the same moment
 
 
-def _why_blind(seen: look.Look) -> Finding | None:
+def _why_blind(seen: Look) -> Finding | None:
     """Why the root's end is not known; None when it is, or when another CA was found, which is left alone."""
     if seen.report.root is not None:
         return None
@@ -82,7 +82,7 @@ def _could_not_run(
     )
 
 
-def _outcome(store: Store, seen: look.Look, mesh: MeshName, now: datetime) -> Change:
+def _outcome(store: Store, seen: Look, mesh: MeshName, now: datetime) -> Change:
     report = seen.report
     notice = None
     if report.root is not None and report.remaining is not None and worth_warning(seen.snapshot):

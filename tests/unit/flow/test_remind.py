@@ -26,7 +26,7 @@ def with_root(days_left: float) -> World:
 def checked(world: World, *, days: int = 1) -> None:
     """The check of each day, for so many days."""
     for _ in range(days):
-        remind(world.record, world.ports, world.clock, world.keys)
+        remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
         world.clock.pass_by(DAY)
 
 
@@ -82,7 +82,7 @@ def test_a_first_look_at_an_old_root_tells_the_most_urgent_threshold_only() -> N
 def test_the_same_day_checked_again_warns_no_second_time() -> None:
     world = with_root(12)
     for _ in range(5):
-        remind(world.record, world.ports, world.clock, world.keys)
+        remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
 
     assert warned(world) == ["14 days"]
 
@@ -136,7 +136,7 @@ def test_in_the_middle_of_a_rotation_the_check_neither_warns_nor_is_loud() -> No
     world = World()
     world.running("await-secrets")
 
-    remind(world.record, world.ports, world.clock, world.keys)
+    remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
 
     assert (warned(world), loud(world), lines(world)) == ([], [], [])
     assert latest(world).ok
@@ -146,7 +146,7 @@ def test_a_request_that_waits_does_not_silence_the_warning() -> None:
     world = World()
     world.proposed()
 
-    remind(world.record, world.ports, world.clock, world.keys)
+    remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
 
     assert warned(world) == ["14 days"]
 
@@ -241,7 +241,7 @@ def test_a_bug_in_the_check_is_loud_and_still_a_bug(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(world.cluster, "read", broken)
 
     with pytest.raises(ZeroDivisionError):
-        remind(world.record, world.ports, world.clock, world.keys)
+        remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
 
     assert [one.message for one in loud(world)] == ["a fault in Rootkeeper itself"]
 
@@ -251,7 +251,7 @@ def test_when_nothing_can_be_recorded_nothing_is_told() -> None:
     world.store.fails_with = StoreError("disk full")
 
     with pytest.raises(StoreError):
-        remind(world.record, world.ports, world.clock, world.keys)
+        remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
 
     assert world.store.messages == ()
 
