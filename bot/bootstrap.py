@@ -32,7 +32,9 @@ from bot.errors import SettingsFault
 from bot.flow.advance import Stage, advance
 from bot.flow.decide import Court, Rules
 from bot.flow.desk import FrontDesk
+from bot.flow.look import Looks
 from bot.flow.ports import Clock, Keys, MeshPorts, Scheduler, Store
+from bot.flow.reception import Reception
 from bot.settings import Settings, SlackSettings
 
 Meshes = dict[MeshName, MeshPorts]
@@ -161,9 +163,10 @@ def build_desk(
     home_team: TeamId,
     record: Record,
     meshes: Meshes,
+    looks: Looks,
     scheduler: Scheduler,
 ) -> FrontDesk:
-    """What every door hands over to."""
+    """What sees to everything that the doors hand over."""
     clock, keys = SystemClock(), SystemKeys()
     court = Court(
         store=record.store,
@@ -181,6 +184,7 @@ def build_desk(
     return FrontDesk(
         court=court,
         meshes=meshes,
+        looks=looks,
         replies=SlackReplies(client),
         scheduler=scheduler,
         report_bug=lambda bug: log_bug("answering a person", bug),
@@ -199,10 +203,18 @@ def build_voice(
 ) -> Voice:
     """The socket and the poster."""
     clock = SystemClock()
+    reception = Reception(
+        desk,
+        scheduler,
+        replies=desk.replies,
+        clock=clock,
+        channel=slack.channel,
+        report_bug=desk.report_bug,
+    )
     edge = SlackEdge(
         client,
         slack.app_token.get_secret_value(),
-        desk=desk,
+        desk=reception,
         scheduler=scheduler,
         replies=desk.replies,
         clock=clock,

@@ -21,7 +21,8 @@ from bot.edges.scheduler import BotScheduler, missed
 from bot.edges.slack.app import identify
 from bot.edges.system import SystemClock, SystemKeys
 from bot.errors import NotLeader, RootkeeperError, SlackError, StoreError
-from bot.flow.ports import Clock, Keys
+from bot.flow.look import Looks
+from bot.flow.ports import Clock, Errand, Keys
 from bot.flow.recover import redraw_active, sweep
 from bot.flow.remind import remind
 from bot.settings import Settings, SlackSettings
@@ -45,6 +46,7 @@ def build_voice(
     *,
     record: Record,
     meshes: Meshes,
+    looks: Looks,
     scheduler: BotScheduler,
     metrics: Metrics,
 ) -> Voice:
@@ -61,6 +63,7 @@ def build_voice(
         home_team=identify(client).team,
         record=record,
         meshes=meshes,
+        looks=looks,
         scheduler=scheduler,
     )
     return bootstrap.build_voice(
@@ -103,6 +106,7 @@ class BotProcess:
             on_commit=self._wake_poster,
         )
         self.meshes: Meshes = self._parts.meshes(settings, self._clock, metrics=self._metrics)
+        self._looks = Looks(self._clock)
         stage = bootstrap.build_stage(
             settings, self.record, self.meshes, clock=self._clock, keys=self._keys, fence=self._fence
         )
@@ -187,14 +191,14 @@ class BotProcess:
         """By the calendar, and at once when one was slept over."""
 
         def remind_of() -> None:
-            remind(self.record.store, self.meshes[name], self._clock, self._keys)
+            remind(self.record.store, self.meshes[name], self._clock, self._keys, looks=self._looks)
 
         check = _told(f"the check of {name}", remind_of)
         cron, zone = self._settings.check_schedule, self._settings.time_zone
         self.scheduler.every_day(f"check {name}", cron, zone, check)
         if missed(cron, zone, last=self._last_check(name), now=self._clock.now()):
             _log.info("missed check made up", mesh=name)
-            self.scheduler.soon(check)
+            self.scheduler.soon(check, kind=Errand.LOOK, turned_away=_left_to_the_next_start)
 
     def _last_check(self, name: MeshName) -> datetime | None:
         record = self.record.store.last_check(name)
@@ -222,6 +226,7 @@ class BotProcess:
             self._slack,
             record=self.record,
             meshes=self.meshes,
+            looks=self._looks,
             scheduler=self.scheduler,
             metrics=self._metrics,
         )
@@ -286,6 +291,10 @@ class BotProcess:
             self.record.lease.release(self._holder, epoch=self._epoch)
         except StoreError as fault:
             _log.warning("lease not given back", reason=fault.message)
+
+
+def _left_to_the_next_start() -> None:
+    """Nobody waits for a scheduled check; the next start finds it missed and makes it up."""
 
 
 def _told(what: str, work: Callable[[], None]) -> Callable[[], None]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from bot.core.findings import Finding, Tally, Verdict
 from bot.core.ids import Fingerprint, MeshName, RotationId, TeamId, UserId
+from bot.core.intent import Verb
 from bot.core.progress import Straggler
 from bot.core.rotation import Person, Rotation
 
@@ -121,6 +122,8 @@ class ReportPosted:
 
     report: Report
     person: Person
+    others: tuple[Person, ...] = ()
+    """Who asked for the same while it was under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +173,8 @@ class RequestFailed:
     findings: tuple[Finding, ...] = ()
     reference: str = ""
     """A bug's reference id, to be found in the log; empty for an expected fault."""
+    others: tuple[Person, ...] = ()
+    """Who asked for the same while it was under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,6 +336,28 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A command was taken; its answer follows."""
+
+    verb: Verb
+    mesh: MeshName
+    channel: str
+    """Where reports and cards are posted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderWay:
+    """The same was asked for before and is still being done, so it is not done a second time."""
+
+    verb: Verb
+    mesh: MeshName
+    first: Person
+    since: datetime
+    joined: bool
+    """The answer will be for this caller, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HelpShown:
     """The commands."""
 
@@ -378,4 +405,4 @@ class EndOffered:
     """Something else was shown and confirmed: nothing was decided, and this is what is so by now."""
 
 
-Reply = Refused | Noted | HelpShown | StatusShown | HistoryShown | EndOffered
+Reply = Refused | Noted | Begun | UnderWay | HelpShown | StatusShown | HistoryShown | EndOffered

@@ -7,8 +7,9 @@ jobs again, calls `advance_soon` for every active rotation, and asks `missed` fo
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from functools import partial
@@ -25,6 +26,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from bot.core.ids import RotationId
 from bot.core.progress import Done, Outcome, Wait
 from bot.errors import LostRace, NotLeader, RecordAbsent, RootkeeperError
+from bot.flow.ports import Errand
 
 Work = Callable[[], None]
 ReportBug = Callable[[str, BaseException], str]
@@ -32,13 +34,21 @@ ReportBug = Callable[[str, BaseException], str]
 
 ROTATION_WORKERS = 8
 """Rotations have threads of their own: a pile of checks must not hold up a half-done one."""
-ERRAND_WORKERS = 8
-"""Commands and checks: minutes each, and mostly waiting for an API server."""
+ERRAND_WORKERS = {Errand.DECISION: 8, Errand.LOOK: 8, Errand.WORD: 4}
+"""Looks take minutes when an API server is slow; a rollback that is pressed meanwhile must not wait."""
+MOST_TAKEN = 200
+"""Errands of one kind, waiting ones included; who comes then had better come again."""
 TICK_WORKERS = 4
 """Short periodic work (telling, renewing the lease): neither may wait for a check."""
 
 FIRST_RETRY = timedelta(seconds=1)
 LONGEST_RETRY = timedelta(minutes=1)
+LOOKS_HAVE = timedelta(seconds=5)
+"""At the stop, to end; a look writes nothing, so it is not waited for any longer."""
+FAREWELL_HAS = timedelta(seconds=3)
+"""To tell everybody whose errand was cut short."""
+FAREWELL_WORKERS = 8
+
 QUICK_RETRIES = 3
 """How often a lost race is run again at once before it counts as a failure like any other."""
 
@@ -136,15 +146,23 @@ class AdvanceLoop:
         return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Work that was given to a pool; without a kind it is no errand, and nobody waits for it."""
+
+    kind: Errand | None = None
+    turned_away: Work | None = None
+
+
 class BotScheduler:
     """The Scheduler port, and the jobs of the calendar."""
 
     def __init__(self, advance: Callable[[RotationId], Outcome], *, report_bug: ReportBug) -> None:
         self._report_bug = report_bug
         self._rotations = ThreadPoolExecutor(ROTATION_WORKERS, "rotation")
-        self._errands = ThreadPoolExecutor(ERRAND_WORKERS, "errand")
+        self._errands = {kind: ThreadPoolExecutor(most, kind) for kind, most in ERRAND_WORKERS.items()}
         self._ticks = ThreadPoolExecutor(TICK_WORKERS, "tick")
-        self._futures: set[Future[None]] = set()
+        self._taken: dict[Future[None], Taken] = {}
         self._busy: set[str] = set()
         self._lock = threading.Lock()
         self._stopping = False
@@ -167,10 +185,12 @@ class BotScheduler:
         """Begin with what is due; `soon` and `advance_soon` work before this, too."""
         self._calendar.start()
 
-    def soon(self, work: Work) -> None:
-        """Run this once, as soon as a worker is free."""
-        if not self._submit(self._errands, work):
-            log.warning("errand dropped", reason="the bot is stopping")
+    def soon(self, work: Work, *, kind: Errand, turned_away: Work) -> bool:
+        """Run this once, as soon as a worker of that kind is free; False when it is not taken."""
+        taken = self._submit(self._errands[kind], work, Taken(kind=kind, turned_away=turned_away))
+        if not taken:
+            log.warning("errand not taken", kind=kind, stopping=self._stopping)
+        return taken
 
     def advance_soon(self, rotation_id: RotationId) -> None:
         """Have `advance` run for a rotation as soon as a worker is free; never twice at once."""
@@ -182,7 +202,7 @@ class BotScheduler:
         Raises:
             ValueError: no cron expression.
         """
-        self._add(name, _cron_trigger(cron, zone), pool=self._errands, work=work)
+        self._add(name, _cron_trigger(cron, zone), pool=self._errands[Errand.LOOK], work=work)
 
     def every(self, name: str, interval: timedelta, work: Work) -> None:
         """Run this now and then every so often, never twice at once; the same name again replaces it."""
@@ -195,19 +215,29 @@ class BotScheduler:
         return timedelta(seconds=time.monotonic() - self._beat_at)
 
     def stop(self, timeout: timedelta) -> bool:
-        """Take no more work, let what runs end; whether it did in time.
+        """Take no more work, let what runs end; whether all but looks did in time.
 
-        A step that is cut off is found and finished by the next start.
+        A step that is cut off is found and finished by the next start; a person whose errand is cut
+        off is told.
         """
         with self._lock:
             self._stopping = True
+            taken = dict(self._taken)
         if self._calendar.running:
             self._calendar.shutdown(wait=False)
-        for pool in (self._rotations, self._errands, self._ticks):
+        farewell = _Farewell(self._guarded)
+        farewell.tell(one for future, one in taken.items() if future.cancel())
+        for pool in (self._rotations, *self._errands.values(), self._ticks):
             pool.shutdown(wait=False, cancel_futures=True)
-        with self._lock:
-            running = set(self._futures)
-        return not wait(running, timeout.total_seconds()).not_done
+        looks = {future for future, one in taken.items() if one.kind is Errand.LOOK}
+        began = time.monotonic()
+        slow = wait(looks, min(timeout, LOOKS_HAVE).total_seconds()).not_done
+        farewell.tell(taken[future] for future in slow)
+        left = timeout.total_seconds() - (time.monotonic() - began)
+        late = wait(taken.keys() - looks, max(left, 0)).not_done
+        farewell.tell(taken[future] for future in late)
+        farewell.end(FAREWELL_HAS)
+        return not late
 
     def _beat(self) -> None:
         self._beat_at = time.monotonic()
@@ -246,14 +276,18 @@ class BotScheduler:
 
         self._submit(pool, once)
 
-    def _submit(self, pool: ThreadPoolExecutor, work: Work) -> bool:
+    def _submit(self, pool: ThreadPoolExecutor, work: Work, taken: Taken | None = None) -> bool:
+        taken = taken or Taken()
         with self._lock:
-            if self._stopping:
+            if self._stopping or self._is_full(taken.kind):
                 return False
             future = pool.submit(self._guarded, work)
-            self._futures.add(future)
+            self._taken[future] = taken
         future.add_done_callback(self._forget)
         return True
+
+    def _is_full(self, kind: Errand | None) -> bool:
+        return kind is not None and sum(one.kind is kind for one in self._taken.values()) >= MOST_TAKEN
 
     def _guarded(self, work: Work) -> None:
         try:
@@ -263,7 +297,25 @@ class BotScheduler:
 
     def _forget(self, future: "Future[None]") -> None:
         with self._lock:
-            self._futures.discard(future)
+            self._taken.pop(future, None)
+
+
+class _Farewell:
+    """Tells people, at the stop, that their errand was cut short: several at once, for Slack may be slow."""
+
+    def __init__(self, run: Callable[[Work], None]) -> None:
+        self._run = run
+        self._pool = ThreadPoolExecutor(FAREWELL_WORKERS, "farewell")
+        self._told: list[Future[None]] = []
+
+    def tell(self, cut_short: Iterable[Taken]) -> None:
+        for one in cut_short:
+            if one.turned_away is not None:
+                self._told.append(self._pool.submit(self._run, one.turned_away))
+
+    def end(self, within: timedelta) -> None:
+        wait(self._told, within.total_seconds())
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def missed(cron: str, zone: ZoneInfo, *, last: datetime | None, now: datetime) -> bool:

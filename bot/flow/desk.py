@@ -1,10 +1,10 @@
-"""The desk behind every door: takes what was typed or pressed, and sees to an answer.
+"""The desk behind every door: sees to what was typed or pressed, on a worker, and to its answer.
 
 Whatever goes wrong, the person hears of it: a refusal and small talk as a reply for their eyes,
 everything that others should see as a message in the outbox.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -23,15 +23,15 @@ from bot.core.record import (
     Noted,
     Placement,
     Refused,
+    Reply,
     ReportPosted,
     RequestFailed,
     StatusShown,
 )
 from bot.core.rotation import Person, Rotation, RotationState, propose
 from bot.errors import LostRace, RecordAbsent, RootkeeperError, StoreError
-from bot.flow import look
 from bot.flow.decide import TRIES, Court, Decided, consider_end, decide, heard
-from bot.flow.look import Look
+from bot.flow.look import Look, Looks
 from bot.flow.ports import MeshPorts, Replies, Scheduler
 from bot.flow.propose import Draft, draft_plan
 from bot.flow.tell import straggler_file, telling
@@ -39,22 +39,37 @@ from bot.flow.tell import straggler_file, telling
 ReportBug = Callable[[BaseException], str]
 """Logs a bug with its trace and gives the reference under which the log has it."""
 
+Waiting = Callable[[], tuple[Caller, ...]]
+"""Who waits for an answer, first asker first: to be asked when there is one, for then nobody joins any more.
+
+Empty when they were told meanwhile that none will come."""
+
 HISTORY_LENGTH = 10
+
+
+def person_of(caller: Caller) -> Person:
+    """A caller as the record names people."""
+    return Person(team=caller.team, user=caller.user, name=caller.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontDesk:
-    """Implements the port Desk."""
+    """Does what `flow.reception` hands to a worker: takes as long as it takes, and never raises."""
 
     court: Court
     meshes: Mapping[MeshName, MeshPorts]
+    looks: Looks
     replies: Replies
     scheduler: Scheduler
     report_bug: ReportBug
 
     def command(self, caller: Caller, intent: Intent) -> None:
         """Somebody typed a command that was understood."""
-        self._guarded(caller, intent.verb, intent.mesh, lambda: self._obey(caller, intent))
+        self._guarded(lambda: (caller,), intent.verb, intent.mesh, lambda: self._obey(caller, intent))
+
+    def look(self, waiting: Waiting, intent: Intent) -> None:
+        """A check or a verification, for everybody who asked for it until it was had."""
+        self._guarded(waiting, intent.verb, intent.mesh, lambda: self._look(waiting, intent))
 
     def decide(
         self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
@@ -67,7 +82,7 @@ class FrontDesk:
         def work() -> None:
             self._decide(caller, act, rotation_id, note=note, shown=shown)
 
-        self._guarded(caller, act, None, lambda: self._pressed(caller, work))
+        self._guarded(lambda: (caller,), act, None, lambda: self._pressed(caller, work))
 
     def consider_end(self, caller: Caller, rotation_id: RotationId) -> None:
         """Somebody wants to know what ending here would leave."""
@@ -77,7 +92,7 @@ class FrontDesk:
                 considered = consider_end(self.court, mesh, caller, rotation_id=rotation_id)
                 self._answer(caller, considered)
 
-        self._guarded(caller, Act.END, None, lambda: self._pressed(caller, work))
+        self._guarded(lambda: (caller,), Act.END, None, lambda: self._pressed(caller, work))
 
     def _pressed(self, caller: Caller, work: Callable[[], None]) -> None:
         try:
@@ -92,10 +107,8 @@ class FrontDesk:
 
     def _obey(self, caller: Caller, intent: Intent) -> None:
         match intent.verb:
-            case Verb.CHECK:
-                self._post_look(caller, look.check(self._mesh(intent).reader, self.court.clock))
-            case Verb.VERIFY:
-                self._post_look(caller, look.verify(self._mesh(intent).reader, self.court.clock))
+            case Verb.CHECK | Verb.VERIFY:
+                self._look(lambda: (caller,), intent)
             case Verb.TRANSITION:
                 self._request(caller, intent)
             case Verb.STATUS:
@@ -115,14 +128,20 @@ class FrontDesk:
             raise RootkeeperError(f"there is no mesh {intent.mesh}; known: {', '.join(self.meshes)}")
         return self.meshes[intent.mesh]
 
-    def _post_look(self, caller: Caller, seen: Look) -> None:
+    def _look(self, waiting: Waiting, intent: Intent) -> None:
+        mesh = self._mesh(intent)
+        seen = self.looks.check(mesh) if intent.verb is Verb.CHECK else self.looks.verify(mesh)
+        if callers := waiting():
+            self._post_look(callers, seen)
+
+    def _post_look(self, callers: tuple[Caller, ...], seen: Look) -> None:
         now = self.court.clock.now()
         subject = f"report/{self.court.keys.rotation_id()}"
-        person = Person(team=caller.team, user=caller.user, name=caller.name)
+        person, *others = map(person_of, callers)
         posted = Message(
             subject=subject,
             placement=Placement.NEW,
-            content=ReportPosted(report=seen.report, person=person),
+            content=ReportPosted(report=seen.report, person=person, others=tuple(others)),
         )
         name = f"{seen.report.mesh}-{seen.report.kind}"
         audit = AuditEvent(
@@ -130,8 +149,8 @@ class FrontDesk:
             at=now,
             mesh=seen.report.mesh,
             person=person,
-            channel=caller.channel,
-            detail=(("kind", seen.report.kind), ("verdict", seen.report.verdict)),
+            channel=callers[0].channel,
+            detail=(("kind", seen.report.kind), ("verdict", seen.report.verdict), *_with(others)),
         )
         messages = (posted, *straggler_file(subject, name, seen.report.stragglers, at=now))
         self.court.store.commit(Change(messages=messages, audit=(audit,)))
@@ -270,21 +289,25 @@ class FrontDesk:
 
     # --- faults ----------------------------------------------------------------------------------------
 
-    def _guarded(self, caller: Caller, what: str, mesh: MeshName | None, work: Callable[[], None]) -> None:
+    def _guarded(self, waiting: Waiting, what: str, mesh: MeshName | None, work: Callable[[], None]) -> None:
         """Nothing that fails may fail in silence, and no bug may stop the desk."""
         try:
             work()
         except LostRace as fault:
-            self.replies.reply(caller, Refused(sentence=fault.message, hint=fault.hint))
+            self._reply_all(waiting(), Refused(sentence=fault.message, hint=fault.hint))
         except RootkeeperError as fault:
-            self._apologise(caller, what, mesh, message=fault.message, hint=fault.hint)
+            self._apologise(waiting(), what, mesh, message=fault.message, hint=fault.hint)
         except Exception as bug:  # noqa: BLE001 - the one place where a bug is told to a person
-            reference = self.report_bug(bug)
-            self._apologise(caller, what, mesh, message="A fault in Rootkeeper itself.", reference=reference)
+            own, reference = "A fault in Rootkeeper itself.", self.report_bug(bug)
+            self._apologise(waiting(), what, mesh, message=own, reference=reference)
+
+    def _reply_all(self, callers: tuple[Caller, ...], reply: Reply) -> None:
+        for caller in callers:
+            self.replies.reply(caller, reply)
 
     def _apologise(
         self,
-        caller: Caller,
+        callers: tuple[Caller, ...],
         what: str,
         mesh: MeshName | None,
         *,
@@ -293,21 +316,25 @@ class FrontDesk:
         reference: str = "",
     ) -> None:
         """In the channel, where it stays; for their eyes only when even that cannot be recorded."""
+        if not callers:
+            return
+        person, *others = map(person_of, callers)
         failed = RequestFailed(
             what=what,
             mesh=mesh,
-            person=Person(team=caller.team, user=caller.user, name=caller.name),
+            person=person,
+            others=tuple(others),
             message=message,
             hint=hint,
             reference=reference,
         )
-        if caller.view:
-            waiting = Refused(sentence=f"That did not work: {message}", hint="The channel says more.")
-            self.replies.reply(caller, waiting)
+        waiting = Refused(sentence=f"That did not work: {message}", hint="The channel says more.")
+        self._reply_all(tuple(caller for caller in callers if caller.view), waiting)
         try:
             self._post(failed)
         except StoreError as fault:
-            self.replies.reply(caller, Refused(sentence=f"That did not work: {message}", hint=fault.message))
+            said = Refused(sentence=f"That did not work: {message}", hint=fault.message)
+            self._reply_all(callers, said)
 
     def _post(self, content: RequestFailed) -> None:
         subject = f"report/{self.court.keys.rotation_id()}"
@@ -320,3 +347,8 @@ class FrontDesk:
             detail=(("act", content.what), ("findings", ", ".join(f.check_id for f in content.findings))),
         )
         self.court.store.commit(Change(messages=(message,), audit=(audit,)))
+
+
+def _with(others: Sequence[Person]) -> tuple[tuple[str, str], ...]:
+    """For the audit row of a look that several asked for."""
+    return (("also_for", ", ".join(other.user for other in others)[:500]),) if others else ()

@@ -1,5 +1,7 @@
 """Looks at one mesh and judges it: check and verify, for every door."""
 
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,10 +9,11 @@ from bot.core.authority import Authority, recognise, signing_root
 from bot.core.certificates import Certificate
 from bot.core.checks.rule import Policy
 from bot.core.checks.table import ROUTINE, VERIFICATION, evaluate
+from bot.core.ids import MeshName
 from bot.core.mesh import EVERYTHING, MeshSnapshot, Part
 from bot.core.record import Report
 from bot.core.reports import check_report, verify_report
-from bot.flow.ports import Clock, ClusterReader
+from bot.flow.ports import Clock, ClusterReader, MeshPorts
 
 CHECKED = EVERYTHING - {Part.ACCESS}
 """What a check reads: everything but what only a rotation needs."""
@@ -26,6 +29,47 @@ class Look:
     snapshot: MeshSnapshot
     authority: Authority
     report: Report
+
+
+class Looks:
+    """The looks that people and the calendar ask for: one check of a mesh at a time, for all who want it.
+
+    Plans and steps of a rotation look for themselves: theirs must not have begun before the question.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._checks: dict[MeshName, Future[Look]] = {}
+        self._lock = threading.Lock()
+
+    def check(self, mesh: MeshPorts) -> Look:
+        """Check a mesh, or wait for the check that is under way and take what it saw.
+
+        Raises:
+            ClusterUnreachable, ClusterForbidden: not even the cluster's identity could be read.
+        """
+        mine: Future[Look] = Future()
+        with self._lock:
+            first = self._checks.setdefault(mesh.name, mine)
+        if first is not mine:
+            return first.result()
+        try:
+            seen = check(mesh.reader, self._clock)
+        except BaseException as fault:
+            self._ended(mesh.name)
+            mine.set_exception(fault)
+            raise
+        self._ended(mesh.name)
+        mine.set_result(seen)
+        return seen
+
+    def verify(self, mesh: MeshPorts) -> Look:
+        """Verify a mesh against what its CA signs with; raises like `check`."""
+        return verify(mesh.reader, self._clock)
+
+    def _ended(self, mesh: MeshName) -> None:
+        with self._lock:
+            del self._checks[mesh]
 
 
 def check(reader: ClusterReader, clock: Clock) -> Look:

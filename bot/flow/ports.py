@@ -6,6 +6,7 @@ Every method may raise the errors of `bot.errors` that are named here, and no ot
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from bot.core.approval import Act, Approvers, PersonFacts
@@ -172,36 +173,57 @@ class Keys(Protocol):
         """The public half of a fresh P-256 key whose private half is dropped."""
 
 
+class Errand(StrEnum):
+    """What somebody wants done. Each kind has workers of its own, so that none waits behind another."""
+
+    DECISION = "decision"
+    """A button or its command: somebody wants to stop, start or turn back a rotation now."""
+    LOOK = "look"
+    """A check, a verify, a plan: as long as an API server takes to show its cluster."""
+    WORD = "word"
+    """An answer that needs the record or Slack, and no cluster."""
+
+
 class Scheduler(Protocol):
     """Comes back later, on threads of its own."""
 
-    def soon(self, work: Callable[[], None]) -> None:
-        """Run this once, as soon as a worker is free."""
+    def soon(self, work: Callable[[], None], *, kind: Errand, turned_away: Callable[[], None]) -> bool:
+        """Run `work` once, as soon as a worker of that kind is free; False when it is not taken at all.
+
+        What was taken and cannot be done to its end, because the bot stops, has `turned_away` run:
+        whoever waits for it must hear of it. Neither may raise.
+        """
 
     def advance_soon(self, rotation_id: RotationId) -> None:
         """Have `advance` run for a rotation as soon as a worker is free; never twice at once."""
 
 
 class Desk(Protocol):
-    """What a door (slash command, button, dialog) hands over; `flow.desk` is the real one.
+    """What a door (slash command, button, dialog) hands over to; `flow.reception` is the real one.
 
-    All may take long and answer through Replies and the outbox: call them on a worker, not in a
-    listener. They never raise.
+    All return at once and never raise; what comes of it is told through Replies and the outbox.
     """
 
-    def command(self, caller: Caller, intent: Intent) -> None:
-        """Somebody typed a command that was understood (or sent the transition dialog)."""
+    def command(self, caller: Caller, intent: Intent) -> Reply:
+        """Somebody typed a command that was understood (or sent the transition dialog).
+
+        Gives what to say at once.
+        """
 
     def decide(
         self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
-    ) -> None:
-        """Somebody pressed a button or typed its command; `note` is their reason, as they typed it.
+    ) -> Reply | None:
+        """Somebody pressed a button; `note` is their reason, as they typed it.
 
-        `shown` is the seal of the EndOffered that they confirm; only `Act.END` needs one.
+        `shown` is the seal of the EndOffered that they confirm; only `Act.END` needs one. Gives what to
+        say at once; None when the decision itself will say it.
         """
 
-    def consider_end(self, caller: Caller, rotation_id: RotationId) -> None:
-        """Somebody wants to know what ending a rotation here would leave: answered with an EndOffered."""
+    def consider_end(self, caller: Caller, rotation_id: RotationId) -> Reply | None:
+        """Somebody wants to know what ending a rotation here would leave: answered with an EndOffered.
+
+        Gives what to say at once; None when the look itself will say it.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

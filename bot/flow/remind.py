@@ -36,7 +36,7 @@ from bot.core.record import (
 from bot.core.rotation import Rotation
 from bot.core.wording import span
 from bot.errors import LostRace, RootkeeperError
-from bot.flow import look
+from bot.flow.look import Look, Looks
 from bot.flow.ports import Clock, Keys, MeshPorts, Store
 from bot.flow.tell import milestone, telling
 
@@ -44,7 +44,7 @@ BLINDING = (PRESENT.id, READABLE.id, RECOGNISED.id)
 """The checks that say why there is no root to judge."""
 
 
-def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys) -> None:
+def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys, *, looks: Looks) -> None:
     """Check one mesh as scheduled and commit what is to be told.
 
     Raises:
@@ -52,7 +52,7 @@ def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys) -> None:
     """
     _bring_to_mind(store, mesh.name, clock.now())
     try:
-        seen = look.check(mesh.reader, clock)
+        seen = looks.check(mesh)
     except RootkeeperError as fault:
         loud = _could_not_run(store, mesh.name, clock.now(), keys, message=fault.message, hint=fault.hint)
         store.commit(loud)
@@ -90,7 +90,7 @@ def _reminder(rotation: Rotation, now: datetime) -> Change:
     return telling(reminded, Event.STILL_PAUSED, at=now, milestone=spoken)
 
 
-def _why_blind(seen: look.Look) -> Finding | None:
+def _why_blind(seen: Look) -> Finding | None:
     """Why the root's end is not known; None when it is, or when another CA was found, which is left alone."""
     if seen.report.root is not None:
         return None
@@ -126,7 +126,7 @@ def _could_not_run(
     )
 
 
-def _outcome(store: Store, seen: look.Look, mesh: MeshName, now: datetime, keys: Keys) -> Change:
+def _outcome(store: Store, seen: Look, mesh: MeshName, now: datetime, keys: Keys) -> Change:
     report, before = seen.report, store.last_check(mesh)
     told_at = before.told_at if before else None
     notice = None

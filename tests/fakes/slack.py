@@ -4,6 +4,7 @@ directory = FakeDirectory(people=(facts,), approvers=("U0BEN",))
 directory.fails_with = DirectoryUnavailable("…")   every look-up fails until it is None again
 replies.said                                       every (caller, reply), in order
 desk.commands, desk.decisions                      what was handed over
+desk.says = Refused(…)                             what it says at once instead
 client = FakeSlackApi(); client.answers["chat.update"] = ["message_not_found", {"ok": True}]
 client.calls                                       every (method, arguments)
 """
@@ -19,7 +20,7 @@ from slack_sdk.web import SlackResponse
 from bot.core.approval import Act, Approvers, PersonFacts
 from bot.core.ids import RotationId, TeamId, UserId
 from bot.core.intent import Intent
-from bot.core.record import Caller, Reply
+from bot.core.record import Begun, Caller, Reply
 from bot.errors import DirectoryUnavailable
 
 HOME = TeamId("T0HOME")
@@ -74,18 +75,22 @@ class FakeDesk:
         self.decisions: list[tuple[Caller, Act, RotationId, str]] = []
         self.confirmed: list[str] = []
         self.considered: list[tuple[Caller, RotationId]] = []
+        self.says: Reply | None = None
 
-    def command(self, caller: Caller, intent: Intent) -> None:
+    def command(self, caller: Caller, intent: Intent) -> Reply:
         self.commands.append((caller, intent))
+        return self.says or Begun(verb=intent.verb, mesh=intent.mesh, channel="C0MESH")
 
     def decide(
         self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
-    ) -> None:
+    ) -> Reply | None:
         self.decisions.append((caller, act, rotation_id, note))
         self.confirmed.append(shown)
+        return self.says
 
-    def consider_end(self, caller: Caller, rotation_id: RotationId) -> None:
+    def consider_end(self, caller: Caller, rotation_id: RotationId) -> Reply | None:
         self.considered.append((caller, rotation_id))
+        return self.says
 
 
 class FakeSlackApi(WebClient):

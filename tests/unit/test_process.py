@@ -9,6 +9,7 @@ import pytest
 from bot.core.mesh import MeshSnapshot
 from bot.core.rotation import RotationState
 from bot.errors import NotLeader, SettingsFault, SlackError, StoreError
+from bot.flow.ports import Errand
 from bot.process import LEASE_LASTS, BotProcess, Parts
 from bot.settings import Settings, variable
 from tests.fakes.cluster import MESH
@@ -241,7 +242,7 @@ def test_a_step_that_does_not_end_in_time_keeps_the_lease(
 
     with running(process) as run:
         until(lambda: ready(house))
-        process.scheduler.soon(slow_step)
+        process.scheduler.soon(slow_step, kind=Errand.DECISION, turned_away=lambda: None)
         process.stop()
         run.end()
         released.set()

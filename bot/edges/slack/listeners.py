@@ -1,4 +1,4 @@
-"""What Slack delivers: ack at once, read, hand over to the desk on a worker. Nothing is decided here.
+"""What Slack delivers: read, hand over to the desk, which returns at once, and ack. Nothing is decided here.
 
 A listener that works is a deaf bot: Bolt's threads are few, and an ack after three seconds is lost.
 """
@@ -17,15 +17,15 @@ from slack_sdk import WebClient
 from bot.core.approval import Act
 from bot.core.ids import MeshName, RotationId
 from bot.core.intent import MAX_REASON, Intent, NotUnderstood, Verb, read_command, read_lifetime
-from bot.core.record import Caller, HelpShown, Noted, Refused, Reply
+from bot.core.record import Caller, HelpShown, Refused, Reply
 from bot.edges.slack import reading
 from bot.edges.slack.doors import ACTS, COMMANDS, Button, Dialog, Field
 from bot.edges.slack.faults import SLACK_TROUBLE, fault_of
 from bot.edges.slack.reading import Body
 from bot.edges.slack.render.blocks import Block
 from bot.edges.slack.render.dialogs import ending_looked_for, rejection_dialog, transition_dialog
-from bot.edges.slack.render.replies import looking, reply_shown
-from bot.flow.ports import Clock, Desk, Replies, Scheduler
+from bot.edges.slack.render.replies import reply_shown
+from bot.flow.ports import Clock, Desk, Errand, Replies, Scheduler
 
 REMEMBERED = timedelta(minutes=10)
 """How long a delivery is recognised as a repeat; Slack's own retries end after six minutes."""
@@ -45,9 +45,6 @@ _DIALOG_FAILED = Refused(
     hint="Try again, or type it: `/istio-root transition <mesh> lifetime=10y <reason>`.",
 )
 _PRESS_AGAIN = Refused(sentence="Slack did not open the dialog in time", hint="Press the button again.")
-_NOT_TAKEN = Refused(
-    sentence="Rootkeeper could not take that: it is starting or stopping", hint="Try again in a minute."
-)
 _DIALOG_STRANGE = Refused(sentence="That dialog could not be read", hint="Open it again.")
 
 _log = structlog.get_logger(__name__)
@@ -154,7 +151,7 @@ class Listeners:
             opened = self._client.views_open(trigger_id=str(body.get("trigger_id", "")), view=view)
         except SLACK_TROUBLE as error:
             _log.warning("dialog not opened", user=caller.user, fault=fault_of(error).code)
-            self._soon(caller, lambda: self._replies.reply(caller, failed))
+            self._say(caller, failed)
             return ""
         return reading.view_id(opened.data)
 
@@ -162,8 +159,7 @@ class Listeners:
         if intent.verb is Verb.HELP:
             _answer(ack, HelpShown(meshes=self._meshes))
             return
-        ack(response_type="ephemeral", text=looking(intent.mesh, intent.verb))
-        self._soon(caller, lambda: self._desk.command(caller, intent))
+        _answer(ack, self._desk.command(caller, intent))
 
     def pressed(self, ack: Ack, body: Body) -> None:
         """A button that decides at once."""
@@ -193,7 +189,8 @@ class Listeners:
             return
         if view := self._open(body, caller=caller, view=ending_looked_for(), failed=_PRESS_AGAIN):
             waiting = replace(caller, view=view)
-            self._soon(waiting, lambda: self._desk.consider_end(waiting, rotation_id))
+            if said := self._desk.consider_end(waiting, rotation_id):
+                self._say(waiting, said)
 
     def pressed_something_else(self, ack: Ack, body: Body) -> None:
         """A button of another version of the bot."""
@@ -224,8 +221,7 @@ class Listeners:
         if rotation_id is None:
             self._refuse(caller, _DIALOG_STRANGE)
             return
-        note, shown = reason[:MAX_REASON], carried.get("shown", "")
-        self._soon(caller, lambda: self._desk.decide(caller, Act.END, rotation_id, note=note, shown=shown))
+        self._decide(caller, Act.END, rotation_id, note=reason[:MAX_REASON], shown=carried.get("shown", ""))
 
     def sent_transition(self, ack: Ack, body: Body) -> None:
         """The details of a transition; the same intent as if they had been typed."""
@@ -237,7 +233,7 @@ class Listeners:
         if intent is None:
             self._refuse(caller, _DIALOG_STRANGE)
             return
-        self._soon(caller, lambda: self._plan(caller, intent))
+        self._say(caller, self._desk.command(caller, intent))
 
     def _intent(self, body: Body) -> Intent | None:
         mesh = MeshName(reading.carried(body).get("mesh") or reading.entered(body, Field.MESH))
@@ -247,26 +243,33 @@ class Listeners:
         reason = " ".join(reading.entered(body, Field.REASON).split())[:MAX_REASON]
         return Intent(verb=Verb.TRANSITION, mesh=mesh, lifetime=lifetime, reason=reason, spelled_out=True)
 
-    def _plan(self, caller: Caller, intent: Intent) -> None:
-        """On a worker: a dialog closes without a word, so say that it was heard."""
-        self._replies.reply(caller, Noted(sentence=f"Looking at {intent.mesh} to make a plan"))
-        self._desk.command(caller, intent)
-
-    def _decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
-        self._soon(caller, lambda: self._desk.decide(caller, act, rotation_id, note=note))
+    def _decide(
+        self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
+    ) -> None:
+        if said := self._desk.decide(caller, act, rotation_id, note=note, shown=shown):
+            self._say(caller, said)
 
     def _refuse(self, caller: Caller, refusal: Refused) -> None:
         """A payload that no card or dialog of ours makes; its content is not worth logging."""
         _log.warning("strange payload refused", team=caller.team, user=caller.user, channel=caller.channel)
-        self._soon(caller, lambda: self._replies.reply(caller, refusal))
+        self._say(caller, refusal)
 
-    def _soon(self, caller: Caller, work: Callable[[], None]) -> None:
-        """Hand over; never raises, because Bolt takes an ack back when its listener fails after it."""
+    def _say(self, caller: Caller, reply: Reply) -> None:
+        """On a worker, for Slack may be slow; never raises, because Bolt would take its ack back.
+
+        When no worker takes it, it is said here: then the bot is stopping, and few are left to wait.
+        """
+
+        def say() -> None:
+            self._replies.reply(caller, reply)
+
         try:
-            self._scheduler.soon(work)
+            taken = self._scheduler.soon(say, kind=Errand.WORD, turned_away=say)
         except Exception as error:  # noqa: BLE001
             _log.error("work not taken", user=caller.user, exc_info=error)
-            self._replies.reply(caller, _NOT_TAKEN)
+            taken = False
+        if not taken:
+            say()
 
     def failed(self, error: Exception) -> None:
         """A bug in a listener: the person sees Slack's own error, the log the trace; never the payload."""

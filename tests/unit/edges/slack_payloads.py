@@ -1,16 +1,16 @@
 """Payloads as Slack sends them, and an app to send them to without a socket."""
 
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 from slack_bolt import App, BoltRequest, BoltResponse
 
-from bot.core.ids import MeshName, RotationId
+from bot.core.ids import MeshName
 from bot.edges.slack.app import build_app
 from bot.edges.slack.listeners import Listeners
+from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.slack import HOME, FakeDesk, FakeReplies, FakeSlackApi
 from tests.unit.edges.slack_samples import PROD, ROTATION_ID, StoppedClock
 
@@ -18,29 +18,12 @@ CHANNEL = "C0MESH"
 _count = iter(range(1, 10**9))
 
 
-class AtOnce:
-    """A scheduler that runs what it is given when it is told to."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Callable[[], None]] = []
-
-    def soon(self, work: Callable[[], None]) -> None:
-        self.waiting.append(work)
-
-    def advance_soon(self, rotation_id: RotationId) -> None:
-        raise AssertionError(rotation_id)
-
-    def run(self) -> None:
-        while self.waiting:
-            self.waiting.pop(0)()
-
-
 class Bench:
     """The app with fakes around it."""
 
     def __init__(self, *meshes: str) -> None:
         self.desk, self.replies, self.clock = FakeDesk(), FakeReplies(), StoppedClock()
-        self.scheduler, self.api = AtOnce(), FakeSlackApi()
+        self.scheduler, self.api = FakeScheduler(), FakeSlackApi()
         self.listeners = Listeners(
             self.desk,
             self.scheduler,

@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 from bot.core.findings import Tally, Verdict
 from bot.core.ids import ClusterUid, Fingerprint, MeshName, PlanDigest, RotationId, TeamId, UserId
+from bot.core.intent import Verb
 from bot.core.mesh import ObjectRef, SecretState
 from bot.core.plan import BlastRadius, Mode, Plan, RootFacts, Step, StepKind
 from bot.core.progress import Proof, StepState, StepStatus, Straggler
 from bot.core.record import (
     Alarm,
+    Begun,
     Card,
     CheckCouldNotRun,
     CheckRecord,
@@ -29,6 +31,7 @@ from bot.core.record import (
     Result,
     StatusShown,
     StragglerFile,
+    UnderWay,
     Warned,
 )
 from bot.core.rotation import Decision, Person, Rotation, RotationState, propose
@@ -344,6 +347,7 @@ CONTENTS: dict[str, Content] = {
         report=slack_reports.a_check_without_mutual_tls(NOW, UID, webhooks=False), person=ANNA
     ),
     "verify asked for": ReportPosted(report=a_report("verify"), person=ANNA),
+    "check asked for by several": ReportPosted(report=a_report(), person=ANNA, others=(BEN,)),
     "verify fine": ReportPosted(report=a_fine_report(), person=ANNA),
     "warning": Warned(threshold="14 days", report=a_report()),
     "daily line": DailyLine(report=a_report()),
@@ -399,6 +403,9 @@ REPLIES: dict[str, Reply] = {
     ),
     "refused wrong channel": Refused(sentence="Rotations are decided in <#C0MESH> only."),
     "noted": Noted(sentence="It stops before it does anything more"),
+    **{f"begun {verb}": Begun(verb=verb, mesh=PROD, channel="C0MESH") for verb in Verb},
+    "under way joined": UnderWay(verb=Verb.CHECK, mesh=PROD, first=ANNA, since=NOW, joined=True),
+    "under way": UnderWay(verb=Verb.TRANSITION, mesh=PROD, first=ANNA, since=NOW, joined=False),
     "help": HelpShown(
         meshes=(PROD, MeshName("stage")), lead="There is no command `chekc`. Did you mean `check`?"
     ),

@@ -3,15 +3,23 @@
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from bot.core.ids import RotationId
 from bot.core.progress import Done, Outcome, Wait
-from bot.edges.scheduler import FIRST_RETRY, LONGEST_RETRY, AdvanceLoop, BotScheduler
+from bot.edges.scheduler import (
+    ERRAND_WORKERS,
+    FIRST_RETRY,
+    LONGEST_RETRY,
+    MOST_TAKEN,
+    AdvanceLoop,
+    BotScheduler,
+)
 from bot.errors import ClusterUnreachable, LostRace, NotLeader, RecordAbsent, StoreError
-from bot.flow.ports import Scheduler
+from bot.flow.ports import Errand
 
 ONE = RotationId("1" * 32)
 TWO = RotationId("2" * 32)
@@ -219,6 +227,19 @@ class Threads:
         self.bug_met.set()
         return "0badc0de"
 
+    def soon(
+        self,
+        work: Callable[[], object],
+        *,
+        kind: Errand = Errand.LOOK,
+        turned_away: Callable[[], object] = lambda: None,
+    ) -> bool:
+        return self.scheduler.soon(lambda: _done(work), kind=kind, turned_away=lambda: _done(turned_away))
+
+
+def _done(work: Callable[[], object]) -> None:
+    work()
+
 
 @pytest.fixture
 def threads() -> Iterator[Threads]:
@@ -226,15 +247,6 @@ def threads() -> Iterator[Threads]:
     yield threads
     threads.go_on.set()
     assert threads.scheduler.stop(timedelta(seconds=LONG))
-
-
-def test_it_is_the_scheduler_port(threads: Threads) -> None:
-    port: Scheduler = threads.scheduler
-    ran = threading.Event()
-
-    port.soon(ran.set)
-
-    assert ran.wait(LONG)
 
 
 def test_a_rotation_called_while_it_runs_runs_once_more_and_never_beside_itself(threads: Threads) -> None:
@@ -269,12 +281,41 @@ def test_many_long_errands_do_not_hold_up_a_rotation(threads: Threads) -> None:
         held.wait(LONG)
 
     for _ in range(50):
-        threads.scheduler.soon(check)
+        threads.soon(check)
     threads.go_on.set()
 
     threads.scheduler.advance_soon(ONE)
 
     assert threads.runs.acquire(timeout=LONG)
+    held.set()
+
+
+@pytest.mark.parametrize("flood", list(Errand))
+def test_a_flood_of_one_kind_of_errand_holds_up_no_other_kind(threads: Threads, flood: Errand) -> None:
+    held, begun = threading.Event(), threading.Semaphore(0)
+
+    def slow() -> None:
+        begun.release()
+        held.wait(LONG)
+
+    for _ in range(ERRAND_WORKERS[flood] * 3):
+        assert threads.soon(slow, kind=flood)
+    assert all(begun.acquire(timeout=LONG) for _ in range(ERRAND_WORKERS[flood]))
+    ran = {kind: threading.Event() for kind in Errand if kind is not flood}
+
+    for kind, event in ran.items():
+        threads.soon(event.set, kind=kind)
+
+    assert all(event.wait(LONG) for event in ran.values())
+    held.set()
+
+
+def test_what_waits_is_bounded_for_each_kind_by_itself(threads: Threads) -> None:
+    held = threading.Event()
+    taken = [threads.soon(lambda: held.wait(LONG)) for _ in range(MOST_TAKEN + 1)]
+
+    assert taken == [*[True] * MOST_TAKEN, False]
+    assert threads.soon(lambda: None, kind=Errand.DECISION)
     held.set()
 
 
@@ -284,8 +325,8 @@ def test_an_errand_that_fails_is_reported_and_the_next_one_runs(threads: Threads
     def fail() -> None:
         raise ZeroDivisionError
 
-    threads.scheduler.soon(fail)
-    threads.scheduler.soon(ran.set)
+    threads.soon(fail)
+    threads.soon(ran.set)
 
     assert ran.wait(LONG)
     assert threads.bug_met.wait(LONG)
@@ -348,13 +389,81 @@ def test_stopping_lets_the_running_step_end_and_takes_no_more() -> None:
 
     assert not threads.scheduler.stop(timedelta(milliseconds=10)), "it is still running"
     threads.scheduler.advance_soon(TWO)
-    threads.scheduler.soon(lambda: pytest.fail("taken after the end"))
+    assert not threads.soon(lambda: pytest.fail("taken after the end"))
     threads.go_on.set()
 
     assert threads.scheduler.stop(timedelta(seconds=LONG))
     assert threads.runs.acquire(timeout=LONG)
     assert not threads.runs.acquire(timeout=0.02)
     assert threads.bugs == []
+
+
+def test_at_the_stop_whoever_waits_for_a_worker_is_told() -> None:
+    threads, held, begun, told = Threads(), threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
+
+    def slow() -> None:
+        begun.release()
+        held.wait(LONG)
+
+    for _ in range(ERRAND_WORKERS[Errand.DECISION]):
+        threads.soon(slow, kind=Errand.DECISION)
+    assert all(begun.acquire(timeout=LONG) for _ in range(ERRAND_WORKERS[Errand.DECISION]))
+    never = partial(pytest.fail, "begun after the end")
+    for _ in range(20):
+        threads.soon(never, kind=Errand.DECISION, turned_away=told.release)
+
+    stopping = threading.Thread(target=threads.scheduler.stop, args=(timedelta(seconds=LONG),))
+    stopping.start()
+
+    assert all(told.acquire(timeout=LONG) for _ in range(20)), "without waiting for those at work"
+    held.set()
+    stopping.join(LONG)
+    assert threads.bugs == []
+
+
+def test_a_look_that_does_not_end_is_left_behind_and_its_asker_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.edges.scheduler.LOOKS_HAVE", timedelta(milliseconds=10))
+    threads, held, begun, told = Threads(), threading.Event(), threading.Event(), threading.Event()
+
+    def look() -> None:
+        begun.set()
+        held.wait(LONG)
+
+    threads.soon(look, turned_away=told.set)
+    assert begun.wait(LONG)
+
+    assert threads.scheduler.stop(timedelta(seconds=LONG)), "a look changes nothing: it may be left"
+    assert told.is_set()
+    held.set()
+
+
+def test_a_decision_that_does_not_end_in_time_is_told_so_and_counts_as_late() -> None:
+    threads, held, begun, told = Threads(), threading.Event(), threading.Event(), threading.Event()
+
+    def decide() -> None:
+        begun.set()
+        held.wait(LONG)
+
+    threads.soon(decide, kind=Errand.DECISION, turned_away=told.set)
+    assert begun.wait(LONG)
+
+    assert not threads.scheduler.stop(timedelta(milliseconds=10))
+    assert told.is_set()
+    held.set()
+
+
+def test_slack_that_does_not_answer_holds_up_the_stop_for_seconds_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bot.edges.scheduler.FAREWELL_HAS", timedelta(milliseconds=10))
+    threads, held, deaf = Threads(), threading.Event(), threading.Event()
+    for _ in range(ERRAND_WORKERS[Errand.WORD] + 1):
+        threads.soon(lambda: held.wait(LONG), kind=Errand.WORD, turned_away=lambda: deaf.wait(LONG))
+
+    assert not threads.scheduler.stop(timedelta(milliseconds=10))
+
+    held.set()
+    deaf.set()
 
 
 def test_the_calendar_shows_that_it_lives(threads: Threads) -> None:

@@ -41,9 +41,9 @@ from bot.sandbox.slack import (
     RunningSlack,
     running_slack,
 )
+from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.slack import FakeDesk
 from tests.fakes.store import FakeStore
-from tests.unit.edges.slack_payloads import AtOnce
 from tests.unit.edges.slack_samples import CARD, PROD, ROTATION_ID, STRAGGLERS, proposed
 
 SUBJECT = rotation_subject(ROTATION_ID)
@@ -63,14 +63,6 @@ class RealClock:
         return datetime.now(UTC)
 
 
-class AtLast(AtOnce):
-    """Runs work at once on the listener's thread: these tests look at the edge, not at workers."""
-
-    def soon(self, work: object) -> None:
-        assert callable(work)
-        work()
-
-
 @contextmanager
 def connected(slack: RunningSlack, desk: FakeDesk) -> Iterator[SlackEdge]:
     client = web_client(slack.bot_token, base_url=slack.api_url)
@@ -78,7 +70,7 @@ def connected(slack: RunningSlack, desk: FakeDesk) -> Iterator[SlackEdge]:
         client,
         slack.app_token,
         desk=desk,
-        scheduler=AtLast(),
+        scheduler=FakeScheduler(at_once=True),
         replies=SlackReplies(client),
         clock=RealClock(),
         meshes=(PROD,),
@@ -167,7 +159,7 @@ def test_a_bad_app_token_is_told_with_its_cure(slack: RunningSlack) -> None:
         client,
         "xapp-wrong",
         desk=FakeDesk(),
-        scheduler=AtLast(),
+        scheduler=FakeScheduler(at_once=True),
         replies=SlackReplies(client),
         clock=RealClock(),
         meshes=(PROD,),

@@ -11,7 +11,7 @@ from slack_sdk.errors import SlackClientError
 from bot.core.approval import Act
 from bot.core.ids import UserId
 from bot.core.intent import Verb
-from bot.core.record import Caller, Noted, Refused
+from bot.core.record import Begun, Caller, Refused
 from bot.edges.slack.listeners import MOST_REMEMBERED, Repeats
 from bot.edges.slack.reading import looks_secret
 from bot.edges.slack.render.dialogs import answered_in_dialog
@@ -247,7 +247,7 @@ def test_the_transition_dialog_is_the_same_intent_as_the_words() -> None:
     assert intent.lifetime == timedelta(days=1825)
     assert intent.spelled_out
     assert caller.channel == CHANNEL
-    assert isinstance(bench.replies.said[0][1], Noted)
+    assert isinstance(bench.replies.said[0][1], Begun), "a dialog closes without a word"
 
 
 @pytest.mark.parametrize("dialog", ["transition", "rejection", "ending"])
@@ -432,13 +432,46 @@ def test_a_listener_with_a_bug_logs_the_trace_without_the_payload() -> None:
 def test_work_that_no_worker_takes_is_told_and_stays_acked() -> None:
     bench = Bench()
     bench.scheduler.soon = None  # type: ignore[assignment, method-assign]
+    bench.desk.says = Refused(sentence="It is stopping")
 
     with structlog.testing.capture_logs() as logs:
         response = bench.send(press("approve"))
 
     assert response.status == 200
     assert [log["event"] for log in logs] == ["work not taken"]
-    assert isinstance(bench.replies.said[0][1], Refused)
+    assert [reply for _, reply in bench.replies.said] == [bench.desk.says]
+
+
+def test_a_bot_that_is_stopping_answers_in_the_ack_or_itself() -> None:
+    bench = Bench()
+    bench.scheduler.stop()
+    bench.desk.says = Refused(sentence="It is stopping")
+
+    typed, pressed = bench.send(command("check prod")), bench.send(press("approve"))
+
+    assert "It is stopping" in said(typed)
+    assert pressed.body == ""
+    assert [reply for _, reply in bench.replies.said] == [bench.desk.says]
+
+
+@pytest.mark.parametrize(
+    ("typed", "acked"),
+    [
+        ("check prod", "Looking at *prod*"),
+        ("verify prod", "Looking at everything in *prod* that holds its root"),
+        ("transition prod the root ends soon", "Looking at *prod* to make a plan"),
+        ("status", "Reading the record for what is going on"),
+        ("history prod", "Reading the record for the past of *prod*"),
+        ("cancel prod", "Asking the rotation of *prod* to end"),
+    ],
+)
+def test_an_ack_says_what_is_being_done_and_nothing_else(typed: str, acked: str) -> None:
+    bench = Bench()
+
+    response = bench.send(command(typed))
+
+    assert acked in said(response)
+    assert typed.startswith(("check", "verify", "transition")) == ("Looking" in said(response))
 
 
 def test_a_button_of_another_version_is_refused_politely() -> None:

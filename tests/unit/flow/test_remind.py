@@ -39,7 +39,7 @@ def with_root(days_left: float) -> World:
 def checked(world: World, *, days: int = 1) -> None:
     """The check of each day, for so many days."""
     for _ in range(days):
-        remind(world.record, world.ports, world.clock, world.keys)
+        remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
         world.clock.pass_by(DAY)
 
 
@@ -99,7 +99,7 @@ def test_a_first_look_at_an_old_root_tells_the_most_urgent_threshold_only() -> N
 def test_the_same_day_checked_again_warns_no_second_time() -> None:
     world = with_root(12)
     for _ in range(5):
-        remind(world.record, world.ports, world.clock, world.keys)
+        remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
 
     assert warned(world) == ["14 days"]
 
@@ -163,7 +163,7 @@ def test_in_the_middle_of_a_rotation_the_check_neither_warns_nor_is_loud() -> No
     world = World()
     world.running("await-secrets")
 
-    remind(world.record, world.ports, world.clock, world.keys)
+    remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
 
     assert (warned(world), loud(world), lines(world)) == ([], [], [])
     assert latest(world).ok
@@ -173,7 +173,7 @@ def test_a_request_that_waits_does_not_silence_the_warning() -> None:
     world = World()
     world.proposed()
 
-    remind(world.record, world.ports, world.clock, world.keys)
+    remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
 
     assert warned(world) == ["14 days"]
 
@@ -268,7 +268,7 @@ def test_a_bug_in_the_check_is_loud_and_still_a_bug(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(world.cluster, "read", broken)
 
     with pytest.raises(ZeroDivisionError):
-        remind(world.record, world.ports, world.clock, world.keys)
+        remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
 
     assert [one.message for one in loud(world)] == ["a fault in Rootkeeper itself"]
 
@@ -278,7 +278,7 @@ def test_when_nothing_can_be_recorded_nothing_is_told() -> None:
     world.store.fails_with = StoreError("disk full")
 
     with pytest.raises(StoreError):
-        remind(world.record, world.ports, world.clock, world.keys)
+        remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
 
     assert world.store.messages == ()
 
@@ -297,7 +297,7 @@ def test_a_check_asked_for_gives_no_warning_away() -> None:
 
 def hourly(world: World, *, hours: int) -> None:
     for _ in range(hours):
-        remind(world.record, world.ports, world.clock, world.keys)
+        remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
         world.clock.pass_by(timedelta(hours=1))
 
 
@@ -373,7 +373,7 @@ def test_a_mesh_that_cannot_be_looked_at_does_not_keep_its_pause_from_mind() -> 
     world.clock.pass_by(DAY)
     world.cluster.fail("read", ClusterUnreachable("no route"))
 
-    remind(world.record, world.ports, world.clock, world.keys)
+    remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
 
     assert (len(reminders(world)), len(loud(world))) == (1, 1)
 
@@ -383,7 +383,7 @@ def test_a_pause_that_was_decided_upon_is_not_brought_to_mind() -> None:
     world.clock.pass_by(DAY)
     world.press(Act.KEEP_WAITING)
 
-    remind(world.record, world.ports, world.clock, world.keys)
+    remind(world.record, world.ports, world.clock, world.keys, looks=world.looks)
     world.press(Act.CANCEL)
     world.run()
     hourly(world, hours=3)
@@ -401,7 +401,7 @@ def test_a_decision_in_the_same_moment_wins_over_a_reminder() -> None:
         world.press(Act.KEEP_WAITING)
 
     overtaken = Overtaken(world.store, by=decide)
-    remind(overtaken, world.ports, world.clock, world.keys)  # type: ignore[arg-type]
+    remind(overtaken, world.ports, world.clock, world.keys, looks=world.looks)  # type: ignore[arg-type]
 
     assert reminders(world) == []
     assert world.state is RotationState.RUNNING
@@ -413,7 +413,7 @@ def test_another_meshs_pause_is_that_meshs_matter() -> None:
     world.clock.pass_by(DAY)
     elsewhere = replace(world.ports, name=MeshName("stage"))
 
-    remind(world.record, elsewhere, world.clock, world.keys)
+    remind(world.record, elsewhere, world.clock, world.keys, looks=world.looks)
 
     assert reminders(world) == []
 

@@ -23,11 +23,13 @@ from bot.errors import LostRace
 from bot.flow.advance import Stage, advance
 from bot.flow.decide import Court, Rules
 from bot.flow.desk import FrontDesk
+from bot.flow.look import Looks
 from bot.flow.ports import ClusterReader, ClusterWriter, MeshPorts, Store
 from bot.flow.recover import sweep
 from tests.fakes.certificates import a_key
 from tests.fakes.cluster import ACCOUNTS, MESH, FakeCluster
 from tests.fakes.mesh import ROOT_KEY, SYSTEM
+from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.slack import HOME, FakeDirectory, FakeReplies
 from tests.fakes.store import FakeStore
 
@@ -77,19 +79,6 @@ class CountingKeys:
         return a_key(7000 + self._next()).public_key()
 
 
-class NotedScheduler:
-    """Scheduler port: keeps what it was asked for, runs nothing."""
-
-    def __init__(self) -> None:
-        self.asked: list[RotationId] = []
-
-    def soon(self, work: Callable[[], None]) -> None:
-        work()
-
-    def advance_soon(self, rotation_id: RotationId) -> None:
-        self.asked.append(rotation_id)
-
-
 def person(name: str, **more: bool) -> PersonFacts:
     """A member of the home workspace."""
     facts = {"deleted": False, "is_bot": False, "is_guest": False, "is_stranger": False} | more
@@ -115,7 +104,8 @@ class World:
         self.store = FakeStore(clock=self.clock)
         self.directory = FakeDirectory(people=(ANNA, BEN, CLEO, DORA), approvers=APPROVERS)
         self.replies = FakeReplies()
-        self.scheduler = NotedScheduler()
+        self.scheduler = FakeScheduler()
+        self.looks = Looks(self.clock)
         self.bugs: list[BaseException] = []
         self.rotation_id = RotationId("")
         self.record: Store = self.store
@@ -168,6 +158,7 @@ class World:
         return FrontDesk(
             court=self.court,
             meshes=self.meshes,
+            looks=self.looks,
             replies=self.replies,
             scheduler=self.scheduler,
             report_bug=self._bug,

@@ -3,7 +3,9 @@
 import re
 from typing import assert_never
 
+from bot.core.intent import Verb
 from bot.core.record import (
+    Begun,
     CheckRecord,
     EndOffered,
     HelpShown,
@@ -12,6 +14,7 @@ from bot.core.record import (
     Refused,
     Reply,
     StatusShown,
+    UnderWay,
 )
 from bot.core.rotation import Rotation
 from bot.core.wording import agree, count
@@ -20,7 +23,22 @@ from bot.edges.slack.render.words import code, mention, moment, remaining, safe,
 
 _CHANNEL = re.compile(r"&lt;#(C[A-Z0-9]{2,20})&gt;")
 """A channel that core named in a sentence: harmless, and clickable is kinder."""
+_CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{2,20}")
 _MAX_ROWS = 15
+
+_BEGUN = {
+    Verb.CHECK: "👀 Looking at *{mesh}*; the report follows in {place}.",
+    Verb.VERIFY: "👀 Looking at everything in *{mesh}* that holds its root; the report follows in {place}.",
+    Verb.TRANSITION: (
+        "👀 Looking at *{mesh}* to make a plan; its card, or what forbids it, follows in {place}. "
+        "Nothing changes before a second person approves."
+    ),
+    Verb.STATUS: "Reading the record for what is going on …",
+    Verb.HISTORY: "Reading the record for the past of *{mesh}* …",
+    Verb.CANCEL: "Asking the rotation of *{mesh}* to end …",
+    Verb.HELP: "The commands follow …",
+}
+"""What an ack says at once."""
 
 _COMMANDS = (
     ("check", "how long the root lasts and whether anything is wrong; changes nothing", "check {mesh}"),
@@ -45,6 +63,10 @@ def reply_shown(reply: Reply) -> Rendered:
             return _said(f"✋ {_linked(sentence(reply.sentence, 1500))}{_linked(hint)}")
         case Noted():
             return _said(f"👍 {_linked(sentence(reply.sentence, 1500))}")
+        case Begun():
+            return _said(_BEGUN[reply.verb].format(mesh=safe(reply.mesh, 60), place=_place(reply.channel)))
+        case UnderWay():
+            return _said(_under_way(reply))
         case HelpShown():
             return _help(reply)
         case StatusShown():
@@ -74,9 +96,16 @@ def _linked(escaped: str) -> str:
     return _CHANNEL.sub(r"<#\1>", escaped)
 
 
-def looking(mesh: str, verb: str) -> str:
-    """What an ack says at once; the answer follows."""
-    return f"Looking at *{safe(mesh, 60)}* for `{safe(verb, 20)}` …"
+def _place(channel: str) -> str:
+    return f"<#{channel}>" if _CHANNEL_ID.fullmatch(channel) else safe(channel, 80)
+
+
+def _under_way(reply: UnderWay) -> str:
+    what = f"`{safe(reply.verb, 20)}` of *{safe(reply.mesh, 60)}*"
+    since = f"asked for by {mention(reply.first)} {moment(reply.since)}"
+    if reply.joined:
+        return f"👀 The {what} is under way, {since}. Its report will name you, too."
+    return f"✋ The {what} is being seen to already, {since}. Wait for what comes of it."
 
 
 def _help(reply: HelpShown) -> Rendered:

@@ -8,7 +8,7 @@ from bot.edges.slack.render.steps import straggler_line
 from bot.edges.slack.render.words import (
     code,
     date,
-    mention,
+    mentions,
     moment,
     remaining,
     safe,
@@ -37,7 +37,7 @@ _SEVERITY = {Severity.CRITICAL: "🔴 critical", Severity.WARNING: "🟠 warning
 def asked_for(content: ReportPosted) -> Rendered:
     """A report that somebody asked for."""
     report = content.report
-    by = f"Asked by {mention(content.person)}"
+    by = f"Asked by {mentions((content.person, *content.others))}"
     return message(_fallback(report), [header(_title(report)), *body(report, by)])
 
 

@@ -7,7 +7,7 @@ from bot.core.wording import count, visible
 from bot.edges.slack.render.blocks import Block, Rendered, context, message, packed, section
 from bot.edges.slack.render.reports import finding_line, tally_line
 from bot.edges.slack.render.steps import straggler_line
-from bot.edges.slack.render.words import code, mention, safe, sentence
+from bot.edges.slack.render.words import code, mention, mentions, safe, sentence
 
 MAX_STRAGGLERS = 10
 
@@ -92,7 +92,7 @@ def _listed(stragglers: tuple[Straggler, ...], *, label: str = _BEHIND) -> list[
 def request_failed(content: RequestFailed) -> Rendered:
     """It was accepted and then could not be done; nobody is left waiting."""
     of = f" of *{safe(content.mesh, 60)}*" if content.mesh else ""
-    said = f"❌ {mention(content.person)}, the {safe(content.what, 80)}{of} could not be done."
+    said = f"❌ {mentions((content.person, *content.others))}, the {safe(content.what, 80)}{of} could not be done."
     lines = [said, sentence(content.message, 1200)]
     lines += [f"*What to do:* {sentence(content.hint, 900)}"] if content.hint else []
     found = [finding_line(finding) for finding in content.findings[:MAX_STRAGGLERS]]

@@ -15,6 +15,7 @@ from bot.core.wording import visible
 
 _PART_OF_ENTITY = re.compile(r"(&[a-z]{0,3}|<[^>]*)$")
 """An entity or a mention that a cut went through."""
+_MOST_MENTIONED = 10
 _USER = re.compile(r"^[UW][A-Z0-9]{2,20}$")
 _GROUP = re.compile(r"^S[A-Z0-9]{2,20}$")
 
@@ -62,6 +63,13 @@ def sentence(text: str, limit: int = 300) -> str:
 def mention(person: Person) -> str:
     """A person: Slack shows the name they have now."""
     return f"<@{person.user}>" if _USER.match(person.user) else safe(person.name, 80)
+
+
+def mentions(people: tuple[Person, ...]) -> str:
+    """People, the first ten by name."""
+    named = ", ".join(mention(one) for one in people[:_MOST_MENTIONED])
+    more = len(people) - _MOST_MENTIONED
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def configured(ids: tuple[str, ...]) -> str:
