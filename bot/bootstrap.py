@@ -203,6 +203,8 @@ def build_voice(
 ) -> Voice:
     """The socket and the poster."""
     clock = SystemClock()
+    token = slack.bot_token.get_secret_value()
+    impatient = _counted(posting_client(token, base_url=slack.api_url), metrics)
     reception = Reception(
         desk,
         scheduler,
@@ -214,6 +216,7 @@ def build_voice(
     edge = SlackEdge(
         client,
         slack.app_token.get_secret_value(),
+        dialogs=impatient,
         desk=reception,
         scheduler=scheduler,
         replies=desk.replies,
@@ -224,7 +227,7 @@ def build_voice(
     poster = Poster(
         record.outbox,
         record.store,
-        client=_counted(posting_client(slack.bot_token.get_secret_value(), base_url=slack.api_url), metrics),
+        client=impatient,
         channel=slack.channel,
         clock=clock,
         approvers=slack.approvers,

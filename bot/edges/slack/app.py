@@ -56,7 +56,10 @@ def web_client(token: str, *, base_url: str = SLACK_API) -> WebClient:
 
 
 def posting_client(token: str, *, base_url: str = SLACK_API) -> WebClient:
-    """For the poster: never sleeps and never repeats by itself, because a repeat could post twice."""
+    """For posts and dialogs: never sleeps and never repeats by itself.
+
+    A repeat could post twice, and a trigger is dead before a wait is over.
+    """
     return WebClient(token, base_url=base_url.rstrip("/") + "/", timeout=_CALL_TIMEOUT, retry_handlers=[])
 
 
@@ -135,6 +138,7 @@ class SlackEdge:
         client: WebClient,
         app_token: str,
         *,
+        dialogs: WebClient,
         desk: Desk,
         scheduler: Scheduler,
         replies: Replies,
@@ -146,7 +150,7 @@ class SlackEdge:
         self._clock = clock
         self._executor = ThreadPoolExecutor(LISTENER_THREADS, thread_name_prefix="slack-listener")
         listeners = Listeners(
-            desk, scheduler, client=client, replies=replies, clock=clock, meshes=meshes, lifetime=lifetime
+            desk, scheduler, client=dialogs, replies=replies, clock=clock, meshes=meshes, lifetime=lifetime
         )
         self.app = build_app(client, listeners, executor=self._executor)
         self._handler = SocketModeHandler(

@@ -69,6 +69,7 @@ def connected(slack: RunningSlack, desk: FakeDesk) -> Iterator[SlackEdge]:
     edge = SlackEdge(
         client,
         slack.app_token,
+        dialogs=posting_client(slack.bot_token, base_url=slack.api_url),
         desk=desk,
         scheduler=FakeScheduler(at_once=True),
         replies=SlackReplies(client),
@@ -142,6 +143,17 @@ def test_somebody_from_another_organisation_arrives_as_such(slack: RunningSlack)
     assert desk.decisions[0][0].team == OTHER_TEAM
 
 
+def test_a_dialog_that_slack_rations_is_told_at_once_and_no_listener_sleeps(slack: RunningSlack) -> None:
+    slack.fail("views.open", MethodFault(answer="ratelimited", retry_after=60))
+    with connected(slack, FakeDesk()):
+        a_card(slack)
+        pressed = slack.press(GRACE, "reject", wait=5)
+
+    assert pressed.ok
+    assert not pressed.view
+    assert any("did not open the dialog" in seen["text"] for seen in pressed.saw)
+
+
 def test_one_envelope_delivered_twice_is_one_decision(slack: RunningSlack) -> None:
     desk = FakeDesk()
     with connected(slack, desk):
@@ -158,6 +170,7 @@ def test_a_bad_app_token_is_told_with_its_cure(slack: RunningSlack) -> None:
     edge = SlackEdge(
         client,
         "xapp-wrong",
+        dialogs=client,
         desk=FakeDesk(),
         scheduler=FakeScheduler(at_once=True),
         replies=SlackReplies(client),
