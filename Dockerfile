@@ -9,9 +9,14 @@ WORKDIR /build
 COPY requirements.lock ./
 RUN python3 -m venv /opt/rootkeeper
 RUN /opt/rootkeeper/bin/python -m pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements.lock
+# The wheel is made in an environment of its own: what builds the program does not run beside it.
+COPY requirements-build.lock ./
+RUN python3 -m venv builder
+RUN builder/bin/python -m pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY bot ./bot
-RUN /opt/rootkeeper/bin/python -m pip install --no-cache-dir --no-deps .
+RUN builder/bin/python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir wheels .
+RUN /opt/rootkeeper/bin/python -m pip install --no-cache-dir --no-deps --no-index wheels/*.whl
 # Byte code is made here, because the running container can write none; without dates, because copying
 # into the final stage may change them.
 RUN /opt/rootkeeper/bin/python -m compileall -q -f --invalidation-mode unchecked-hash /opt/rootkeeper/lib

@@ -8,8 +8,8 @@ PYTHON  ?= $(shell for p in $(PYTHONS); do "$$p" -c '$(RECENT)' 2>/dev/null && e
 VENV    := .venv
 RUN     := $(VENV)/bin/python
 # Named after what was installed: a changed lock, and nothing else, installs anew.
-RUN_STAMP := $(VENV)/.run-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
-DEV_STAMP := $(VENV)/.dev-$(shell cat requirements-dev.lock pyproject.toml | cksum | cut -d' ' -f1)
+RUN_STAMP := $(VENV)/.run-$(shell cat requirements.lock requirements-build.lock pyproject.toml | cksum | cut -d' ' -f1)
+DEV_STAMP := $(VENV)/.dev-$(shell cat requirements-dev.lock requirements-build.lock pyproject.toml | cksum | cut -d' ' -f1)
 PIP     := $(RUN) -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
@@ -50,10 +50,13 @@ golden: $(DEV_STAMP)  ## write the golden files anew; read the difference before
 picture: $(DEV_STAMP)  ## take the README's pictures anew from the running sandbox
 	$(RUN) -m tests.picture
 
+BUILD_REQUIRES := import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')
 lock: LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock:  ## pin the newest allowed versions with their hashes (needs uv)
 	$(LOCK) --upgrade pyproject.toml -o requirements.lock
 	$(LOCK) --upgrade --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(RUN) -c "$(BUILD_REQUIRES)" | $(LOCK) --upgrade -c requirements-dev.lock - -o requirements-build.lock
+	$(LOCK) --upgrade tests/testbed/go.in -o tests/testbed/go.lock
 
 image:  ## build the container image (needs Docker or Podman)
 	docker build -t rootkeeper:dev .
@@ -65,11 +68,11 @@ $(VENV)/made:
 	@touch $@
 
 $(RUN_STAMP): | $(VENV)/made
-	$(PIP) --require-hashes -r requirements.lock
-	$(PIP) --no-deps --editable .
+	$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@rm -f $(VENV)/.run-* && touch $@
 
 $(DEV_STAMP): | $(VENV)/made
-	$(PIP) --require-hashes -r requirements-dev.lock
-	$(PIP) --no-deps --editable .
+	$(PIP) --require-hashes -r requirements-dev.lock -r requirements-build.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@rm -f $(VENV)/.dev-* $(VENV)/.run-* && touch $@ $(RUN_STAMP)

@@ -19,6 +19,7 @@ from rich.console import Console
 from bot import bootstrap, terminal
 from bot.core.ids import MeshName
 from bot.core.intent import NotUnderstood, read_lifetime
+from bot.core.wording import visible
 from bot.doctor import examine_all
 from bot.edges.logs import set_up_logs
 from bot.edges.metrics import Metrics
@@ -59,9 +60,11 @@ def _told() -> Iterator[Console]:
         yield console
     except RootkeeperError as fault:
         complaint = _console(stderr=True)
-        complaint.print(fault.message, highlight=False, markup=False)
+        for line in fault.message.splitlines():
+            indent = line[: len(line) - len(line.lstrip(" "))]
+            complaint.print(indent + visible(line), highlight=False, markup=False)
         if fault.hint:
-            complaint.print(f"→ {fault.hint}", highlight=False, markup=False)
+            complaint.print(f"→ {visible(fault.hint)}", highlight=False, markup=False)
         raise typer.Exit(COULD_NOT_TELL) from None
 
 
@@ -166,6 +169,7 @@ def audit(*, env_file: EnvFile = None) -> None:
         record.engine.dispose()
         if verdict.intact:
             console.print(f"The audit record is intact: {verdict.rows:,} rows.")
+            console.print(f"Its head, to be kept elsewhere: {verdict.head}")
             return
         console.print(f"[red]The audit record is broken[/] at row {verdict.broken_at}: {verdict.reason}")
         raise typer.Exit(1)

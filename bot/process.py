@@ -90,6 +90,7 @@ class BotProcess:
         self._slack = settings.require_slack()
         self._clock = self._parts.clock
         self._keys = self._parts.keys
+        # the pod's name: whoever is started again under it may take over from its former self at once
         self._holder = socket.gethostname()
         self._epoch = 0
         self._stopping = threading.Event()

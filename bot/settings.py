@@ -164,7 +164,7 @@ class Settings(BaseSettings):
     webhook_patience: Annotated[timedelta, _duration_between("1s", "1h")] = _setting(
         "5m",
         description="How long webhooks may take to get the new root by themselves (s, m, h) before the "
-        "rotation pauses and asks: the injector patches its own within a minute.",
+        "component behind them is restarted: the injector patches its own within a minute.",
         example="5m",
     )
     health_address: Annotated[Address, NoDecode, _text(settings_text.address)] = _setting(

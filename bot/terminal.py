@@ -12,7 +12,7 @@ from rich.table import Table
 from bot.core.findings import Finding, Verdict
 from bot.core.plan import Plan
 from bot.core.record import Report
-from bot.core.wording import count, span
+from bot.core.wording import count, span, visible
 
 EXIT = {Verdict.OK: 0, Verdict.SKIPPED: 0, Verdict.NOT_OK: 1, Verdict.UNKNOWN: 2}
 """0 fine, 1 findings, 2 could not tell."""
@@ -36,16 +36,21 @@ WORDS = {
 OFFENDERS_SHOWN = 20
 
 
+def _plain(text: str) -> str:
+    """Text from a cluster or a person, as text: nothing that rich or the terminal would obey."""
+    return escape(visible(text))
+
+
 def show_report(console: Console, report: Report) -> None:
     """A check or a verification, worst first."""
-    console.print(f"[bold]{escape(report.headline)}[/]")
-    console.print(escape(report.meaning), highlight=False)
+    console.print(f"[bold]{_plain(report.headline)}[/]")
+    console.print(_plain(report.meaning), highlight=False)
     console.print()
     _show_facts(console, report)
     _show_tallies(console, report)
     show_findings(console, report.findings)
     for unread in report.unread:
-        console.print(f"  could not be read: {escape(unread)}", highlight=False)
+        console.print(f"  could not be read: {_plain(unread)}", highlight=False)
 
 
 def _show_facts(console: Console, report: Report) -> None:
@@ -61,11 +66,11 @@ def _show_facts(console: Console, report: Report) -> None:
     said = {name: value for name, value in facts.items() if value}
     if console.soft_wrap:
         for name, value in said.items():
-            console.print(f"{name:<14}  {escape(value)}", highlight=False)
+            console.print(f"{name:<14}  {_plain(value)}", highlight=False)
     else:
         grid = Table.grid(padding=(0, 2))
         for name, value in said.items():
-            grid.add_row(name, escape(value))
+            grid.add_row(name, _plain(value))
         console.print(grid, highlight=False)
     console.print()
 
@@ -84,19 +89,19 @@ def show_findings(console: Console, findings: tuple[Finding, ...]) -> None:
     """Findings with their offenders and hints, in the order given."""
     for finding in findings:
         word = WORDS[finding.verdict]
-        console.print(f"{word}  {escape(finding.check_id)}  {escape(finding.summary)}", highlight=False)
+        console.print(f"{word}  {_plain(finding.check_id)}  {_plain(finding.summary)}", highlight=False)
         for offender in finding.offenders[:OFFENDERS_SHOWN]:
-            console.print(f"      {escape(offender)}", highlight=False)
+            console.print(f"      {_plain(offender)}", highlight=False)
         if len(finding.offenders) > OFFENDERS_SHOWN:
             console.print(f"      and {len(finding.offenders) - OFFENDERS_SHOWN:,} more", highlight=False)
         if finding.hint:
-            console.print(f"      → {escape(finding.hint)}", highlight=False)
+            console.print(f"      → {_plain(finding.hint)}", highlight=False)
 
 
 def show_plan(console: Console, plan: Plan) -> None:
     """What a rotation would do; nothing was written."""
     old, new = plan.old_root, plan.new_root
-    console.print(f"[bold]Plan for mesh {escape(plan.mesh)}[/] ({plan.mode}), about {span(plan.takes)}")
+    console.print(f"[bold]Plan for mesh {_plain(plan.mesh)}[/] ({plan.mode}), about {span(plan.takes)}")
     console.print(f"  cluster   {plan.cluster_uid}", highlight=False)
     console.print(f"  digest    {plan.digest[:16]}", highlight=False)
     console.print(
@@ -109,9 +114,9 @@ def show_plan(console: Console, plan: Plan) -> None:
     touched = f"{count(radius.secrets, 'secret')}, {count(radius.proxies, 'proxy')}"
     console.print(f"  touches   {touched} in {count(radius.namespaces, 'namespace')}", highlight=False)
     for number, step in enumerate(plan.steps, start=1):
-        console.print(f"  {number:>2}. {escape(step.title)} (about {span(step.takes)})", highlight=False)
+        console.print(f"  {number:>2}. {_plain(step.title)} (about {span(step.takes)})", highlight=False)
         for line in (step.why, step.felt, f"undone: {step.undo}" if step.undo else ""):
             if line:
-                console.print(f"      {escape(line)}", highlight=False)
+                console.print(f"      {_plain(line)}", highlight=False)
     for note in plan.notes:
-        console.print(f"  note: {escape(note)}", highlight=False)
+        console.print(f"  note: {_plain(note)}", highlight=False)

@@ -92,7 +92,8 @@ class LayerReport:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember the worst of set-up, call and tear-down."""
-        layer = layer_of(HERE.parent / report.location[0])
+        # By where it was collected: a suite may be run once more by another layer.
+        layer = layer_of(HERE.parent / report.nodeid.partition("::")[0])
         if layer is None or (report.when != "call" and report.passed):
             return
         before = self._outcomes.get(report.nodeid)

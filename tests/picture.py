@@ -10,14 +10,15 @@ from bot.sandbox.run import MESH, running_sandbox
 from tests.browser import FLAGS, chromium
 
 DOCS = Path(__file__).parents[1] / "docs"
-SIZE: ViewportSize = {"width": 1180, "height": 1120}
+WHOLE_CARD: ViewportSize = {"width": 1180, "height": 1440}
+WITH_THREAD: ViewportSize = {"width": 1180, "height": 1300}
 
 
 def main() -> None:
     """Play the story with a browser watching."""
     with running_sandbox() as sandbox, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        page = browser.new_page(viewport=SIZE, device_scale_factor=1)
+        page = browser.new_page(viewport=WHOLE_CARD, device_scale_factor=1)
         page.goto(f"{sandbox.slack.url}/?as=grace")
         story = Story(slack=sandbox.slack, cluster=sandbox.cluster, mesh=MESH, say=print)
         drive.transition(story)
@@ -26,6 +27,7 @@ def main() -> None:
         story.seen(
             lambda m: m.thread_ts == story.card and "step 5" in m.content.text, what="step 5", seconds=90
         )
+        page.set_viewport_size(WITH_THREAD)
         page.get_by_role("button", name="replies").last.click()
         _take(page, "thread.png", text="step 5 of")
         drive.rotate(story)

@@ -19,9 +19,11 @@ class Act(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     CANCEL = "cancel"
-    """Withdraw a proposal, or stop a running rotation before its next step."""
+    """Withdraw a proposal, or stop a running rotation before it does anything more."""
     KEEP_WAITING = "keep waiting"
     ROLL_BACK = "roll back"
+    END = "end here"
+    """End a paused rotation short: not green, with what is not proved kept by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,18 +74,26 @@ class Refusal:
     sentence: str
 
 
-_OPEN_TO: dict[Act, tuple[RotationState, ...]] = {
-    Act.APPROVE: (RotationState.PROPOSED,),
-    Act.REJECT: (RotationState.PROPOSED,),
-    Act.CANCEL: (
-        RotationState.PROPOSED,
-        RotationState.APPROVED,
-        RotationState.RUNNING,
-        RotationState.PAUSED,
-    ),
-    Act.KEEP_WAITING: (RotationState.PAUSED,),
-    Act.ROLL_BACK: (RotationState.PAUSED,),
-}
+def acts_open_to(rotation: Rotation) -> tuple[Act, ...]:
+    """What may be decided about it as it stands, in the order of its buttons.
+
+    Cards show just these and `authorise` allows just these, so that the two cannot differ.
+    """
+    match rotation.state:
+        case RotationState.PROPOSED:
+            return (Act.APPROVE, Act.REJECT, Act.CANCEL)
+        case RotationState.APPROVED:
+            return (Act.CANCEL,)
+        case RotationState.RUNNING if not rotation.stop_requested:
+            return (Act.CANCEL,)
+        case RotationState.PAUSED if rotation.backwards:
+            return (Act.KEEP_WAITING, Act.END)
+        case RotationState.PAUSED if rotation.changed_the_cluster:
+            return (Act.KEEP_WAITING, Act.ROLL_BACK, Act.END)
+        case RotationState.PAUSED:
+            return (Act.KEEP_WAITING, Act.CANCEL)
+        case _:
+            return ()
 
 
 def authorise(
@@ -151,6 +161,11 @@ def _not_theirs(act: Act, person: PersonFacts, approvers: Approvers, rotation: R
         )
     if act is Act.REJECT and is_requester:
         return Refusal(code="own_request", sentence="This is your own request: cancel it instead.")
+    if act is Act.END and is_requester:
+        return Refusal(
+            code="own_request",
+            sentence="You asked for this rotation; an approver other than you must end it short.",
+        )
     if act in (Act.CANCEL, Act.KEEP_WAITING, Act.ROLL_BACK) and is_requester:
         return None
     if person.user not in approvers.users:
@@ -159,13 +174,40 @@ def _not_theirs(act: Act, person: PersonFacts, approvers: Approvers, rotation: R
 
 
 def _too_late(act: Act, rotation: Rotation, now: datetime) -> Refusal | None:
-    if rotation.state not in _OPEN_TO[act]:
-        return Refusal(
-            code="already_" + rotation.state, sentence=f"Too late: this rotation {rotation.standing}."
-        )
+    if act not in acts_open_to(rotation):
+        return _not_open(act, rotation)
     if rotation.state is RotationState.PROPOSED and now >= rotation.expires_at:
         return Refusal(
             code="already_expired",
             sentence=f"Too late: this request expired at {rotation.expires_at:%H:%M} UTC.",
         )
     return None
+
+
+_NAMES = {
+    Act.CANCEL: "*Cancel*",
+    Act.KEEP_WAITING: "*Keep waiting*",
+    Act.ROLL_BACK: "*Roll back*",
+    Act.END: "*End here*",
+}
+
+
+def _not_open(act: Act, rotation: Rotation) -> Refusal:
+    """Why that is not among the choices, and what is."""
+    if rotation.state is RotationState.RUNNING and act is Act.CANCEL:
+        return Refusal(code="already_stopping", sentence="It is stopping already.")
+    if rotation.state is not RotationState.PAUSED or act not in _NAMES:
+        return Refusal(
+            code="already_" + rotation.state, sentence=f"Too late: this rotation {rotation.standing}."
+        )
+    ways = " or ".join(_NAMES[way] for way in acts_open_to(rotation))
+    if not rotation.changed_the_cluster:
+        return Refusal(code="nothing_written", sentence=f"Nothing has been written yet: choose {ways}.")
+    if act is Act.ROLL_BACK:
+        return Refusal(
+            code="already_rolling_back", sentence=f"It is rolling back already: choose {ways} on its card."
+        )
+    return Refusal(
+        code="already_changed",
+        sentence=f"The root is already changed, so this cannot be cancelled: choose {ways} on its card.",
+    )

@@ -5,9 +5,10 @@ so that the refusal can say what to do instead.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bot.core.certificates import Certificate
 from bot.core.flags import switch, text_flag
 from bot.core.mesh import Container, MeshSnapshot, Part, Workload
 from bot.core.versions import version_of_image
@@ -40,6 +41,8 @@ class Authority:
     """What to do instead."""
     workload: Workload | None = None
     """The CA's own Deployment, where it is Citadel."""
+    uses_ca_secret: bool = True
+    """False where it surely signs from something else: what lies in `istio-ca-secret` is a leftover."""
 
     @property
     def supported(self) -> bool:
@@ -48,8 +51,8 @@ class Authority:
 
     @property
     def title(self) -> str:
-        """For people: `Citadel 1.4.10, self-signed`."""
-        return f"{_TITLES[self.kind]}".format(version=f" {self.version}" if self.version else "")
+        """For people: `Citadel 1.4.10, self-signed root`."""
+        return _TITLES[self.kind].format(version=f" {self.version}" if self.version else "")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.version}".strip()
@@ -72,7 +75,10 @@ _TELLING = ("Deployments", "DaemonSets", "StatefulSets")
 
 
 def recognise(snapshot: MeshSnapshot) -> Authority:
-    """Say what signs this mesh. Needs the part AUTHORITY."""
+    """Say what signs this mesh. Needs the part AUTHORITY.
+
+    A control plane in another namespace has a CA secret of its own; it is told as evidence.
+    """
     unread = [u for u in snapshot.unread_in(Part.AUTHORITY) if u.what.startswith(_TELLING)]
     if unread:
         return _refused(
@@ -83,13 +89,20 @@ def recognise(snapshot: MeshSnapshot) -> Authority:
         )
     if snapshot.foreign.workloads:
         return _external(snapshot.foreign.workloads)
-    citadels = [w for w in snapshot.workloads if is_citadel(w)]
-    istiods = [w for w in snapshot.workloads if w.label("app") == "istiod"]
+    here = [w for w in snapshot.workloads if w.ref.namespace == snapshot.namespace]
+    citadels = [w for w in here if is_citadel(w)]
+    istiods = [w for w in here if _is_istiod(w)]
     if citadels and istiods:
         return _mixed(citadels, istiods)
     if istiods:
         return _istiod(istiods[0])
     return _among_citadels(snapshot, citadels)
+
+
+def signing_root(snapshot: MeshSnapshot, authority: Authority) -> Certificate | None:
+    """The root that the CA signs with; None when it cannot be read or is not in the CA secret."""
+    secret = snapshot.ca_secret
+    return secret.root.first if secret and authority.uses_ca_secret else None
 
 
 def is_citadel(workload: Workload) -> bool:
@@ -102,10 +115,27 @@ def citadel_container(workload: Workload) -> Container:
     return next((c for c in workload.containers if c.name == "citadel"), workload.containers[0])
 
 
+def _is_istiod(workload: Workload) -> bool:
+    return workload.label("app") == "istiod"
+
+
 def _refused(
-    kind: AuthorityKind, evidence: Sequence[str], refusal: str, way: str, *, version: str = ""
+    kind: AuthorityKind,
+    evidence: Sequence[str],
+    refusal: str,
+    way: str,
+    *,
+    version: str = "",
+    uses_ca_secret: bool = True,
 ) -> Authority:
-    return Authority(kind=kind, version=version, evidence=tuple(evidence), refusal=refusal, way=way)
+    return Authority(
+        kind=kind,
+        version=version,
+        evidence=tuple(evidence),
+        refusal=refusal,
+        way=way,
+        uses_ca_secret=uses_ca_secret,
+    )
 
 
 def _external(found: Sequence[str]) -> Authority:
@@ -139,24 +169,27 @@ def _istiod(workload: Workload) -> Authority:
 
 
 def _among_citadels(snapshot: MeshSnapshot, citadels: Sequence[Workload]) -> Authority:
-    here = [w for w in citadels if w.ref.namespace == snapshot.namespace]
-    elsewhere = [w for w in citadels if w.ref.namespace != snapshot.namespace]
-    if not here:
-        known = [f"{w.ref} is in another namespace" for w in elsewhere]
+    elsewhere = tuple(
+        f"{w.ref} is another CA, in another namespace"
+        for w in snapshot.workloads
+        if w.ref.namespace != snapshot.namespace and (is_citadel(w) or _is_istiod(w))
+    )
+    if not citadels:
         return _refused(
             AuthorityKind.NONE,
-            known or [f"no Deployment in {snapshot.namespace} has the label istio=citadel or app=istiod"],
+            elsewhere or [f"no Deployment in {snapshot.namespace} has the label istio=citadel or app=istiod"],
             f"no Istio CA runs in namespace {snapshot.namespace}",
             "Set the mesh's namespace in ROOTKEEPER_MESHES to the one its control plane lives in.",
         )
-    if len(here) > 1:
+    if len(citadels) > 1:
         return _refused(
             AuthorityKind.SEVERAL,
-            [f"{w.ref} is a Citadel" for w in here],
+            [f"{w.ref} is a Citadel" for w in citadels],
             "more than one Citadel Deployment writes this mesh's certificates",
             "Keep one; several overwrite each other's secrets.",
         )
-    return _citadel(here[0])
+    found = _citadel(citadels[0])
+    return replace(found, evidence=(*found.evidence, *elsewhere))
 
 
 def _citadel(workload: Workload) -> Authority:
@@ -169,6 +202,7 @@ def _citadel(workload: Workload) -> Authority:
             "this Citadel asks another CA to sign",
             "Rotate the root at that CA.",
             version=version,
+            uses_ca_secret=False,
         )
     stored = text_flag(container, "citadel-storage-namespace")
     if stored not in ("", workload.ref.namespace):
@@ -177,6 +211,14 @@ def _citadel(workload: Workload) -> Authority:
             [f"{workload.ref} runs with --citadel-storage-namespace={stored}"],
             "this Citadel keeps its CA secret in another namespace than its own",
             "Rootkeeper only writes the secret beside Citadel; one that it does not read would change nothing.",
+            version=version,
+        )
+    if switch(container, "read-signing-cert-only"):
+        return _refused(
+            AuthorityKind.SEVERAL,
+            [f"{workload.ref} runs with --read-signing-cert-only"],
+            "this Citadel follows another one, which keeps the root",
+            "Rotate where the leading Citadel runs; it is restarted first, its followers after it.",
             version=version,
         )
     return _by_mode(workload, container, version)
@@ -198,6 +240,7 @@ def _by_mode(workload: Workload, container: Container, version: str) -> Authorit
             "this Citadel signs with a plugged-in CA (secret cacerts), which this version does not rotate",
             "Its owner replaces it; see Istio's `Plugging in existing CA Certificates`.",
             version=version,
+            uses_ca_secret=False,
         )
     which = "both" if plugged else "neither"
     return _refused(

@@ -5,11 +5,9 @@ what a certificate means for the mesh is `checks`. Source: RFC 5280, Go's encodi
 crypto/x509, and BoringSSL's x509_vfy.c, because Citadel, Pilot and Envoy are built on those.
 """
 
-import base64
-import binascii
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -18,9 +16,13 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
+from bot.core.der import issuer_of, serial_of, subject_of
 from bot.core.ids import Fingerprint
+from bot.core.pem import blocks
+from bot.core.wording import count
 from bot.errors import KeyUnusable
 
 SigningKeyType = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -33,7 +35,17 @@ MIN_RSA_BITS = 2048
 SIGNING_CURVES = ("secp256r1", "secp384r1")
 """What Envoy's default signature algorithms accept."""
 
-_BEGIN = re.compile(rb"-----BEGIN ([^\r\n]*?)-----[ \t\r]*$")
+UNPARSABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for a certificate that is not as it should be; it reads parts when asked for."""
+
+_HEADING = b"-----BEGIN CERTIFICATE-----"
+_LABEL = re.compile(r"[A-Z0-9][A-Z0-9 ]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +68,27 @@ class Certificate:
     @property
     def subject_der(self) -> bytes:
         """The subject exactly as encoded; Go and rustls compare these bytes."""
-        return self.parsed.subject.public_bytes()
+        return subject_of(self.der)
+
+    @property
+    def issuer_der(self) -> bytes:
+        """The issuer exactly as encoded."""
+        return issuer_of(self.der)
 
     @property
     def subject(self) -> str:
         """The subject for people (RFC 4514); never parse or compare this."""
-        return self.parsed.subject.rfc4514_string()
+        return _in_words(lambda: self.parsed.subject)
+
+    @property
+    def issuer(self) -> str:
+        """The issuer for people, likewise."""
+        return _in_words(lambda: self.parsed.issuer)
 
     @property
     def serial(self) -> int:
-        """The serial number as a number."""
-        return self.parsed.serial_number
+        """The serial number as a number; old tools made negative ones and zero."""
+        return serial_of(self.der)
 
     @property
     def not_before(self) -> datetime:
@@ -82,6 +104,13 @@ class Certificate:
     def pem(self) -> bytes:
         """One PEM block, ending in a newline."""
         return self.parsed.public_bytes(Encoding.PEM)
+
+
+def _in_words(read: Callable[[], x509.Name]) -> str:
+    try:
+        return read().rfc4514_string()
+    except ValueError:
+        return "a name in an encoding that cannot be read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,61 +179,37 @@ def read_bundle(pem: bytes) -> Bundle:
     """
     certificates: list[Certificate] = []
     faults: list[str] = []
-    for label, der in _blocks(pem):
-        if label != "CERTIFICATE":
-            faults.append(f"holds a block of another kind ({label.lower()[:40]}), which Istio ignores")
-        elif der is None:
-            faults.append("holds a CERTIFICATE block whose base64 or END line is broken")
-        else:
-            parsed = read_der(der)
-            certificates.append(parsed) if isinstance(parsed, Certificate) else faults.append(parsed)
+    headings = 0
+    for label, der in blocks(pem):
+        headings += label == "CERTIFICATE"
+        parsed = _certificate_in(label, der)
+        certificates.append(parsed) if isinstance(parsed, Certificate) else faults.append(parsed)
     if not certificates:
         faults.append("holds no certificate that Istio can read" if pem.strip() else "is empty")
-    faults += _lenient_difference(pem, len(certificates))
+    unseen = pem.count(_HEADING) - headings
+    if unseen > 0:
+        faults.append(f"has {count(unseen, 'certificate heading')} inside a line, where Istio sees none")
     return Bundle(
         certificates=tuple(certificates), faults=tuple(faults), digest=hashlib.sha256(pem).hexdigest()
     )
 
 
-def _blocks(pem: bytes) -> Iterator[tuple[str, bytes | None]]:
-    """Yield (label, DER or None when broken) for every block that starts a line."""
-    label, body = None, b""
-    for line in pem.split(b"\n"):
-        begin = _BEGIN.match(line)
-        if begin:
-            if label is not None:
-                yield label, None
-            label, body = begin.group(1).decode("ascii", "replace"), b""
-        elif label is not None and line.rstrip() == b"-----END " + label.encode() + b"-----":
-            yield label, _base64(body)
-            label = None
-        elif label is not None:
-            body += line
-    if label is not None:
-        yield label, None
-
-
-def _base64(body: bytes) -> bytes | None:
-    try:
-        return base64.b64decode(re.sub(rb"[ \t\r]", b"", body), validate=True) or None
-    except binascii.Error:
-        return None
-
-
-def _lenient_difference(pem: bytes, strict_count: int) -> list[str]:
-    marks = len(re.findall(rb"-----BEGIN CERTIFICATE-----", pem))
-    if marks == strict_count:
-        return []
-    return [
-        f"has {marks} certificate headings of which Istio reads {strict_count} (indented or glued blocks)"
-    ]
+def _certificate_in(label: str, der: bytes | None) -> Certificate | str:
+    """The certificate of one block; a sentence instead when Istio would not take it for one."""
+    if label != "CERTIFICATE":
+        # A label comes from the file: one that is no label could be anything, so it is not repeated.
+        kind = label.lower() if _LABEL.fullmatch(label) else "unnamed"
+        return f"holds a block of another kind ({kind}), which Istio ignores"
+    if der is None:
+        return "holds a CERTIFICATE block whose base64 or END line is broken"
+    return read_der(der)
 
 
 def read_der(der: bytes) -> Certificate | str:
     """Parse one certificate; a sentence instead when it is none."""
     try:
         return _wrap(x509.load_der_x509_certificate(der))
-    except (ValueError, UnsupportedAlgorithm):
+    except UNPARSABLE:
         return "holds a CERTIFICATE block that is not an X.509 certificate"
 
 
@@ -216,7 +221,7 @@ def _wrap(parsed: x509.Certificate) -> Certificate:
 def _digest_of_public_key(parsed: x509.Certificate) -> str:
     try:
         spki = parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, UnsupportedAlgorithm):
+    except UNPARSABLE:
         return ""
     return hashlib.sha256(spki).hexdigest()
 
@@ -225,15 +230,7 @@ def subject_key_id(certificate: Certificate) -> bytes | None:
     """The SubjectKeyIdentifier's bytes; None when the extension is absent."""
     try:
         return certificate.parsed.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except (x509.ExtensionNotFound, ValueError):
-        return None
-
-
-def authority_key(certificate: Certificate) -> x509.AuthorityKeyIdentifier | None:
-    """The AuthorityKeyIdentifier; None when the extension is absent."""
-    try:
-        return certificate.parsed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNPARSABLE):
         return None
 
 
@@ -244,7 +241,7 @@ def why_not_a_signer(certificate: Certificate) -> str | None:
         constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
         return "has no basic constraints, so it is not a CA certificate"
-    except ValueError:
+    except UNPARSABLE:
         return "has extensions that cannot be read"
     if not constraints.ca:
         return "says CA:FALSE"
@@ -258,25 +255,36 @@ def why_not_a_signer(certificate: Certificate) -> str | None:
 def why_not_issued_by(leaf: Certificate, root: Certificate, *, at: datetime) -> str | None:
     """Why one of the mesh's verifiers would refuse this leaf under this root; None when all accept.
 
+    The answer goes on where a sentence about the leaf began: `its certificate …`.
+
     The strictest of Envoy (BoringSSL), Go and rustls decides on each point: names by DER bytes
-    (Go, rustls), key ids when both are present (BoringSSL), issuer-and-serial ids never, because
-    a re-issued root has another serial.
+    (Go, rustls), key ids when both are present (BoringSSL), issuer-and-serial ids only while the
+    root is the very one they name (BoringSSL), the last second of a validity is over (BoringSSL).
     """
-    if leaf.parsed.issuer.public_bytes() != root.subject_der:
-        return f"names another issuer ({leaf.parsed.issuer.rfc4514_string() or 'empty'})"
+    if leaf.issuer_der != root.subject_der:
+        return f"names another issuer ({leaf.issuer or 'empty'})"
     return (
-        why_not_a_signer(root)
+        _under_no_signer(root)
         or _key_id_mismatch(leaf, root)
         or _unsigned(leaf, root)
         or _out_of_time(leaf, root, at)
     )
 
 
+def _under_no_signer(root: Certificate) -> str | None:
+    reason = why_not_a_signer(root)
+    return f"has a root that {reason}" if reason else None
+
+
 def _key_id_mismatch(leaf: Certificate, root: Certificate) -> str | None:
-    named = authority_key(leaf)
-    if named is None:
+    try:
+        named = leaf.parsed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound:
         return None
-    if named.authority_cert_serial_number is not None and named.authority_cert_serial_number != root.serial:
+    except UNPARSABLE:
+        # Such as an authority key id with a serial number and no issuer: BoringSSL would compare it.
+        return "has extensions that cannot be read"
+    if named.authority_cert_serial_number not in (None, root.serial):
         return "names its issuer by serial number, which a re-issued root cannot keep"
     own = subject_key_id(root)
     if named.key_identifier is not None and own is not None and named.key_identifier != own:
@@ -284,20 +292,44 @@ def _key_id_mismatch(leaf: Certificate, root: Certificate) -> str | None:
     return None
 
 
+_MOST_SIGNATURES = 50_000
+_signatures: dict[tuple[bytes, str], str | None] = {}
+"""(SHA-256 of a leaf, public key digest) → why the one was not signed with the other.
+
+Checking a signature is nine tenths of a verification, its answer never changes, and a root that was
+extended has the same key. 200 bytes each, whatever the leaf's size.
+"""
+
+
 def _unsigned(leaf: Certificate, root: Certificate) -> str | None:
+    """Asked last but for the time, and only when the names are the same bytes."""
+    question = (hashlib.sha256(leaf.der).digest(), root.public_key_digest)
+    try:
+        return _signatures[question]
+    except KeyError:
+        answer = _check_signature(leaf, root)
+    if len(_signatures) >= _MOST_SIGNATURES:
+        _signatures.clear()
+    _signatures[question] = answer
+    return answer
+
+
+def _check_signature(leaf: Certificate, root: Certificate) -> str | None:
     try:
         leaf.parsed.verify_directly_issued_by(root.parsed)
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+    except InvalidSignature:
         return "was signed with another key"
+    except (TypeError, *UNPARSABLE):
+        return "has a signature that cannot be checked with the root's key"
     return None
 
 
 def _out_of_time(leaf: Certificate, root: Certificate, at: datetime) -> str | None:
-    for name, certificate in (("the certificate", leaf), ("its root", root)):
-        if at > certificate.not_after:
-            return f"{name} expired at {certificate.not_after:%Y-%m-%d %H:%M:%S} UTC"
+    for lead, certificate in (("", leaf), ("has a root that ", root)):
+        if at >= certificate.not_after:
+            return f"{lead}expired at {certificate.not_after:%Y-%m-%d %H:%M:%S} UTC"
         if at < certificate.not_before:
-            return f"{name} is not valid before {certificate.not_before:%Y-%m-%d %H:%M:%S} UTC"
+            return f"{lead}is not valid before {certificate.not_before:%Y-%m-%d %H:%M:%S} UTC"
     return None
 
 
@@ -322,11 +354,9 @@ def read_signing_key(pem: bytes) -> SigningKey:
         raise KeyUnusable("the CA's private key is empty")
     if b"ENCRYPTED" in pem:
         raise KeyUnusable("the CA's private key is encrypted")
-    try:
-        private = load_der_private_key(_key_in(pem), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # The library's own text could quote its input; nothing of the key may travel in an error.
-        raise KeyUnusable("the CA's private key cannot be read") from None
+    private = _loaded(_key_in(pem))
+    if private is None:
+        raise KeyUnusable("the CA's private key cannot be read")
     if isinstance(private, rsa.RSAPrivateKey):
         if private.key_size < MIN_RSA_BITS:
             raise KeyUnusable(
@@ -340,7 +370,15 @@ def read_signing_key(pem: bytes) -> SigningKey:
 
 def _key_in(pem: bytes) -> bytes:
     """The DER of the first block that is a private key, as Go finds it: at the start of a line, whole."""
-    for label, der in _blocks(pem):
+    for label, der in blocks(pem):
         if label.endswith("PRIVATE KEY") and der is not None:
             return der
     raise KeyUnusable("the CA's private key is not in a form that Istio reads (indented, glued or cut off)")
+
+
+def _loaded(der: bytes) -> PrivateKeyTypes | None:
+    """None instead of the library's error: its text could quote its input, and errors travel."""
+    try:
+        return load_der_private_key(der, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None

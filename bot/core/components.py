@@ -3,16 +3,28 @@
 Source: istio/istio 1.0 to 1.5, pilot/pkg/bootstrap/server.go, pkg/mcp/creds, mixer, galley, nodeagent.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from bot.core.certificates import Certificate
 from bot.core.issuing import CLOCK_SKEW
-from bot.core.mesh import MeshSnapshot, Pod, Workload
+from bot.core.keeping import keeping, why_unmanaged
+from bot.core.mesh import MeshSnapshot, Pod, Workload, WorkloadSecret
 from bot.core.versions import galley_keeps_its_serving_certificate, version_of_image
 
 DISTRIBUTION_WINDOW = timedelta(hours=3)
-"""A process that started within this time of a root's making may have read the one before it."""
+"""A process that started within this time of a root's making may have read the one before it: an
+approval takes up to an hour, and Citadel's way through 10,000 secrets 67 minutes."""
+
+MOUNT_DELAY = timedelta(minutes=2)
+"""The kubelet's sync: the files of a pod that is there already follow their secret this much later."""
+
+RESTART_MARK = "%Y-%m-%dT%H:%M:%S.%fZ"
+"""How a rotation marks what it restarts; kubectl's own marks have no fraction of a second."""
+
+ENDED = ("Succeeded", "Failed")
+"""Phases of pods that run nothing any more; evicted ones stay in the list for days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,28 +113,131 @@ def restart_candidates(snapshot: MeshSnapshot) -> tuple[tuple[Workload, str], ..
     return tuple(sorted(found, key=place))
 
 
-def reissued_at(pod: Pod, snapshot: MeshSnapshot) -> datetime | None:
-    """When the secret that this pod mounts was last re-issued; None when that is not known.
+def pods_of(workload: Workload, snapshot: MeshSnapshot) -> tuple[Pod, ...]:
+    """Its pods that run something or will; those that are ending or have ended are left out."""
+    owner = f"{workload.ref.kind} {workload.ref.name}"
+    return tuple(
+        pod
+        for pod in snapshot.control_plane_pods
+        if (pod.ref.namespace, pod.workload) == (workload.ref.namespace, owner)
+        and not pod.deleting
+        and pod.phase not in ENDED
+    )
+
+
+def mounted_names(pod: Pod) -> frozenset[str]:
+    """Names of the secrets from which a pod may have its certificate and its roots."""
+    return frozenset({*pod.secret_volumes, f"istio.{pod.service_account}"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reissues:
+    """When what the control plane's pods read was re-issued under a root."""
+
+    root: Certificate
+    home: dict[str, WorkloadSecret]
+    """The workload secrets of the control plane's namespace, by name."""
+    elsewhere: datetime | None
+    """What tells for a pod whose own certificate tells nothing; None when nothing does."""
+
+    @classmethod
+    def of(cls, snapshot: MeshSnapshot, root: Certificate) -> "Reissues":
+        """Gather them once for all pods.
+
+        Where a pod's own certificate tells nothing, the last one of its namespace does, or of the
+        mesh, once all there carry the root.
+        """
+        kept = keeping(snapshot)
+        all_kept = [secret for secret in snapshot.secrets if not why_unmanaged(secret, kept)]
+        near = [secret for secret in all_kept if secret.ref.namespace == snapshot.namespace]
+        return cls(
+            root=root,
+            home={s.ref.name: s for s in snapshot.secrets if s.ref.namespace == snapshot.namespace},
+            elsewhere=_last_issued(near, root) or _last_issued(all_kept, root),
+        )
+
+    def own(self, pod: Pod) -> tuple[WorkloadSecret, ...]:
+        """The secrets from which a pod has its certificate and its roots, as far as they were seen."""
+        return tuple(self.home[name] for name in sorted(mounted_names(pod)) if name in self.home)
+
+    def at(self, pod: Pod) -> datetime | None:
+        """When what this pod reads was last re-issued; None when that is not known."""
+        return _last_issued(self.own(pod), self.root) or self.elsewhere
+
+
+def _last_issued(secrets: Sequence[WorkloadSecret], root: Certificate) -> datetime | None:
+    """None unless all carry the root, each with a leaf that is not older than it.
 
     Citadel makes leaves that are valid from the second they are made.
     """
-    mounted = set(pod.secret_volumes) | {f"istio.{pod.service_account}"}
-    times = [
-        secret.leaf.not_before
-        for secret in snapshot.secrets
-        if secret.ref.namespace == pod.ref.namespace and secret.ref.name in mounted and secret.leaf
-    ]
-    return max(times, default=None)
+    leaves = [secret.leaf for secret in secrets if secret.leaf and root in secret.root.certificates]
+    if len(leaves) < len(secrets) or any(leaf.not_before < root.not_before for leaf in leaves):
+        return None
+    return max((leaf.not_before for leaf in leaves), default=None)
 
 
-def may_hold_older_root(pod: Pod, root: Certificate, *, reissued: datetime | None) -> bool:
-    """Whether a process that reads the root at start may hold the one before `root`.
+def started_after(pod: Pod, reissued: datetime) -> bool:
+    """Whether every process of this pod has read what was re-issued then.
 
-    It certainly does not if it started after its secret was re-issued, or long after the root was
-    made. In between it is taken to, because a needless restart costs less than a dead Pilot.
+    A pod that was made after it mounts it; in an older one, files follow after the mount delay.
+    """
+    if pod.started_at is None:
+        return False
+    made_after = pod.created_at is not None and pod.created_at >= reissued
+    return made_after or pod.started_at >= reissued + MOUNT_DELAY
+
+
+def may_hold_older_root(pod: Pod, reissues: Reissues) -> bool:
+    """Whether a process that reads the root at start may hold the one before it.
+
+    It does not if it started after the re-issue, and does if it started before its own certificate
+    was re-issued for the first time under the root. Otherwise (a certificate that was renewed since, or
+    none of its own) the root's age decides, and in doubt it is taken to: a needless restart costs less
+    than a dead Pilot.
     """
     if pod.started_at is None:
         return True
-    if reissued is not None and pod.started_at >= reissued:
+    root, reissued = reissues.root, reissues.at(pod)
+    if reissued is not None and (started_after(pod, reissued) or _is_new(pod, reissues, reissued)):
         return False
+    if any(secret.leaf and _is_first(secret.leaf, root) for secret in reissues.own(pod)):
+        return True
     return pod.started_at < root.not_before + CLOCK_SKEW + DISTRIBUTION_WINDOW
+
+
+def _is_new(pod: Pod, reissues: Reissues, issued: datetime) -> bool:
+    """Whether a mesh was just installed: the pod waited for a secret that never held another root.
+
+    The pod's own age counts too, because a secret may have been deleted to have it made anew.
+    """
+    if pod.created_at is None or pod.started_at is None:
+        return False
+    since = reissues.root.not_before
+    secrets = [secret.created_at for secret in reissues.own(pod)]
+    first = bool(secrets) and all(made is not None and made >= since for made in secrets)
+    return first and pod.created_at >= since - CLOCK_SKEW and pod.started_at >= issued
+
+
+def restarted_under(root: Certificate, workload: Workload, pod: Pod) -> bool:
+    """Whether a rotation restarted this pod when every secret had been re-issued under `root`.
+
+    That is when a rotation restarts. Its mark tells so long after Citadel has renewed the certificates
+    from which it could be told otherwise, in the middle of their lives.
+    """
+    marked, made = _mark_time(workload.restarted_at), pod.created_at or pod.started_at
+    if marked is None or made is None:
+        return False
+    return root.not_before <= marked and made >= marked.replace(microsecond=0)
+
+
+def _mark_time(mark: str) -> datetime | None:
+    """The time in a rotation's restart mark; None for any other."""
+    try:
+        return datetime.strptime(mark, RESTART_MARK).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _is_first(leaf: Certificate, root: Certificate) -> bool:
+    """Whether no leaf came before this one under `root`: Citadel renews in the middle of a life."""
+    return timedelta() <= leaf.not_before - root.not_before < (leaf.not_after - leaf.not_before) / 2

@@ -1,5 +1,6 @@
 """What a check says: Verdict, Severity, Finding, and the counts over everything that holds a root."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -68,6 +69,12 @@ def overall(findings: Iterable[Finding]) -> Verdict:
     if any(f.verdict is Verdict.UNKNOWN for f in seen):
         return Verdict.UNKNOWN
     return Verdict.OK if any(f.verdict is Verdict.OK for f in seen) else Verdict.UNKNOWN
+
+
+def count_findings(findings: Iterable[Finding]) -> tuple[tuple[Verdict, Severity, int], ...]:
+    """How many there are of each verdict and severity; what there is none of is left out."""
+    counted = Counter((finding.verdict, finding.severity) for finding in findings)
+    return tuple((verdict, severity, number) for (verdict, severity), number in counted.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

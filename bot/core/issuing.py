@@ -12,10 +12,10 @@ from bot.core.certificates import (
     Certificate,
     SigningKey,
     ThrowAwayKey,
-    authority_key,
     subject_key_id,
     why_not_a_signer,
 )
+from bot.core.der import extensions_but_authority_key
 from bot.errors import CertificateUnusable
 
 CLOCK_SKEW = timedelta(minutes=10)
@@ -39,10 +39,11 @@ def extend_root(
             extension that verifiers do not process, or could not be reproduced byte for byte.
     """
     _refuse_unfit(old, key)
+    name = _name_of(old)
     builder = (
         x509.CertificateBuilder()
-        .subject_name(old.parsed.subject)
-        .issuer_name(old.parsed.subject)
+        .subject_name(name)
+        .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(serial)
         .not_valid_before(now - CLOCK_SKEW)
@@ -58,7 +59,7 @@ def extend_root(
 def _refuse_unfit(old: Certificate, key: SigningKey) -> None:
     if key.public_key_digest != old.public_key_digest:
         raise CertificateUnusable("the private key does not belong to the root certificate")
-    if old.parsed.issuer.public_bytes() != old.subject_der:
+    if old.issuer_der != old.subject_der:
         raise CertificateUnusable("the certificate is not self-signed: its issuer is another name")
     if reason := why_not_a_signer(old):
         raise CertificateUnusable(f"the root certificate {reason}")
@@ -68,19 +69,24 @@ def _refuse_unfit(old: Certificate, key: SigningKey) -> None:
             raise CertificateUnusable(f"the root has a critical extension that verifiers refuse: {name}")
 
 
+def _name_of(old: Certificate) -> x509.Name:
+    try:
+        return old.parsed.subject
+    except ValueError:
+        raise CertificateUnusable(f"the subject is {old.subject}, so it cannot be reproduced") from None
+
+
 def _kept_extensions(old: Certificate) -> list[x509.Extension[x509.ExtensionType]]:
     return [e for e in old.parsed.extensions if e.oid != x509.AuthorityKeyIdentifier.oid]
 
 
 def _assert_interchangeable(old: Certificate, new: Certificate) -> None:
-    """Compare encodings, not meanings: Go compares subjects byte for byte."""
-    if new.subject_der != old.subject_der or new.parsed.issuer.public_bytes() != old.subject_der:
+    """Compare encodings as they stand in the DER, not meanings: Go compares subjects byte for byte."""
+    if new.subject_der != old.subject_der or new.issuer_der != old.subject_der:
         raise CertificateUnusable("the subject could not be reproduced byte for byte")
     if new.public_key_digest != old.public_key_digest:
         raise CertificateUnusable("the public key could not be reproduced")
-    before = {e.oid: (e.critical, e.value.public_bytes()) for e in _kept_extensions(old)}
-    after = {e.oid: (e.critical, e.value.public_bytes()) for e in new.parsed.extensions}
-    if before != after or subject_key_id(old) != subject_key_id(new) or authority_key(new) is not None:
+    if extensions_but_authority_key(new.der) != extensions_but_authority_key(old.der):
         raise CertificateUnusable("the extensions could not be reproduced byte for byte")
 
 

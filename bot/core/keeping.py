@@ -51,12 +51,15 @@ def _listened(container: Container) -> frozenset[str]:
 
 def why_unmanaged(secret: WorkloadSecret, keeping: Keeping) -> str:
     """Why Citadel leaves this secret alone by design; empty when it looks after it."""
-    if keeping.listened and secret.ref.namespace not in keeping.listened:
+    return why_left_alone(secret.ref.namespace, secret.service_account, keeping)
+
+
+def why_left_alone(namespace: str, account: str, keeping: Keeping) -> str:
+    """Why Citadel keeps no secret for this service account by design; empty when it does."""
+    if keeping.listened and namespace not in keeping.listened:
         return f"Citadel listens to other namespaces only ({', '.join(sorted(keeping.listened))})"
-    namespace = keeping.namespaces.get(secret.ref.namespace)
-    if namespace is None:
-        return ""
-    return _why_namespace(namespace, keeping) or _why_account(secret, namespace)
+    facts = keeping.namespaces.get(namespace)
+    return (_why_namespace(facts, keeping) or _why_account(account, facts)) if facts else ""
 
 
 def _why_namespace(namespace: NamespaceFacts, keeping: Keeping) -> str:
@@ -73,8 +76,8 @@ def _why_namespace(namespace: NamespaceFacts, keeping: Keeping) -> str:
     return ""
 
 
-def _why_account(secret: WorkloadSecret, namespace: NamespaceFacts) -> str:
+def _why_account(account: str, namespace: NamespaceFacts) -> str:
     accounts = namespace.service_accounts
-    if accounts is None or not secret.service_account or secret.service_account in accounts:
+    if accounts is None or not account or account in accounts:
         return ""
-    return f"its service account {secret.service_account} no longer exists"
+    return f"its service account {account} no longer exists"

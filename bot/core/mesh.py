@@ -27,6 +27,8 @@ class Part(StrEnum):
     """Every pod with a proxy, and the certificates that each proxy has loaded."""
     POLICY = "policy"
     """Whether mutual TLS is used."""
+    ACCESS = "access"
+    """What the API server can do, and what the bot may do there: asked before a rotation only."""
 
 
 EVERYTHING = frozenset(Part)
@@ -129,6 +131,8 @@ class Workload:
     restarted_at: str = ""
     """The template's `kubectl.kubernetes.io/restartedAt` annotation."""
     autoscaled: bool = False
+    replaced_by_hand: bool = False
+    """Its update strategy is OnDelete: a changed template reaches only pods that somebody deletes."""
     trouble: str = ""
     """Why pods are not ready, from their statuses, in words; empty when they are."""
 
@@ -158,6 +162,8 @@ class Pod:
     """When its oldest running container started: no process of it read its files before this."""
     containers: tuple[Container, ...]
     """Init containers that keep running (native sidecars) included."""
+    created_at: datetime | None = None
+    """When the pod was made: secrets are mounted as they are after this."""
     secret_volumes: tuple[str, ...] = ()
     host_network: bool = False
     deleting: bool = False
@@ -182,6 +188,8 @@ class WorkloadSecret:
     leaf: Certificate | None
     """The first certificate of `cert-chain.pem`."""
     leaf_fault: str = ""
+    created_at: datetime | None = None
+    """When the secret was first made; Citadel re-issues it in place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +278,11 @@ class MutualTls:
     """`strict`, `permissive`, or empty when there is none."""
     policies: int | None = 0
     """Namespace or workload policies that ask for mutual TLS."""
+    peers: str | None = ""
+    """The strongest that PeerAuthentications make servers do anywhere, `strict` or `permissive`; empty
+    before Istio 1.5, which has none. Where it has them and none is for the whole mesh: `permissive`."""
+    automatic: bool | None = False
+    """Clients send mutual TLS by themselves to every server that accepts it (`enableAutoMtls`)."""
     destination_rules: int | None = 0
     """Destination rules whose clients use `ISTIO_MUTUAL`."""
     control_plane: bool | None = False
@@ -284,6 +297,16 @@ class ForeignSigns:
     """A secret `cacerts` exists in the mesh's namespace; None when that could not be read."""
     workloads: tuple[str, ...] = ()
     """`kind namespace/name` of istio-csr, SPIRE and the like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What a rotation needs of the API server beside objects."""
+
+    kubernetes: str = ""
+    """The version that it tells: `v1.14.10-gke.36`; empty when that could not be read."""
+    unpatchable: tuple[ObjectRef, ...] = ()
+    """What the bot may not patch of what it writes to, and of the control plane's workloads in this look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +335,7 @@ class MeshSnapshot:
     served: tuple[ServedCertificate, ...] = ()
     proxies: tuple[Proxy, ...] = ()
     mutual_tls: MutualTls = field(default_factory=MutualTls)
+    access: Access = field(default_factory=Access)
     unread: tuple[Unread, ...] = ()
 
     def unread_in(self, part: Part) -> tuple[Unread, ...]:

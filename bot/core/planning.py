@@ -10,7 +10,6 @@ from datetime import datetime
 from bot.core.authority import Authority
 from bot.core.certificates import Certificate
 from bot.core.components import component_of, restart_candidates
-from bot.core.findings import Finding, Verdict
 from bot.core.mesh import CaSecret, MeshSnapshot, ObjectRef, Workload
 from bot.core.plan import BlastRadius, Mode, Plan, RootFacts, Step, StepKind
 from bot.core.steps import make_step, reissue_time
@@ -45,7 +44,7 @@ def plan_extension(
     candidate: Certificate,
     *,
     ca_cert_pem: bytes,
-    findings: tuple[Finding, ...],
+    notes: tuple[str, ...],
     at: datetime,
 ) -> Plan:
     """The steps that bring `candidate` everywhere, and those that take it back.
@@ -70,7 +69,7 @@ def plan_extension(
         steps=(make_step(StepKind.BACK_UP, target=backup), *forward),
         undo_steps=forward,
         blast_radius=_blast_radius(snapshot),
-        notes=_notes(findings),
+        notes=notes,
         created_at=at,
     )
 
@@ -95,10 +94,13 @@ def _spread(mesh: CitadelMesh) -> tuple[Step, ...]:
 
 def _restart(workload: Workload, reason: str) -> Step:
     component = component_of(workload)
+    by_hand = (
+        "; its update strategy is OnDelete, so somebody must delete its pods" * workload.replaced_by_hand
+    )
     return make_step(
         StepKind.RESTART,
         target=workload.ref,
-        why=reason,
+        why=reason + by_hand,
         felt=component.felt if component else "",
     )
 
@@ -108,16 +110,6 @@ def _blast_radius(snapshot: MeshSnapshot) -> BlastRadius:
         secrets=len(snapshot.secrets),
         proxies=sum(1 for proxy in snapshot.proxies if proxy.asked),
         namespaces=len({secret.ref.namespace for secret in snapshot.secrets}),
-    )
-
-
-def _notes(findings: tuple[Finding, ...]) -> tuple[str, ...]:
-    """What the approver should know although it forbids nothing."""
-    telling = [f for f in findings if f.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN)]
-    return tuple(
-        f"{f.summary[0].upper()}{f.summary[1:]}" + (f": {'; '.join(f.offenders[:5])}" if f.offenders else "")
-        for f in telling
-        if f.check_id not in ("ca.expiry", "ca.rotator", "ws.outlive")
     )
 
 

@@ -36,6 +36,8 @@ class Event(StrEnum):
     DONE = "done"
     FAILED = "failed"
     ROLLED_BACK = "rolled_back"
+    ENDED_SHORT = "ended_short"
+    STILL_PAUSED = "still_paused"
     CHECKED = "checked"
     CHECK_FAILED = "check_failed"
 
@@ -140,6 +142,15 @@ class DailyLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """What a scheduled check found beside the root's end, told when it appears: a message of its own."""
+
+    report: Report
+    check_ids: tuple[str, ...]
+    """The findings that are new; the report has the others, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckCouldNotRun:
     """A scheduled check did not happen: loud."""
 
@@ -182,6 +193,7 @@ Content = (
     | ReportPosted
     | Warned
     | DailyLine
+    | Alarm
     | CheckCouldNotRun
     | RequestFailed
     | StragglerFile
@@ -251,6 +263,14 @@ class CheckRecord:
     remaining: timedelta | None = None
     last_success: datetime | None = None
     """The latest check of this mesh that ran, this one included."""
+    told_at: datetime | None = None
+    """When a check of this mesh last told a warning or a daily line, this one included."""
+    found: tuple[tuple[str, str, int], ...] = ()
+    """Verdict, severity and how many findings of them; none when it could not run."""
+    alarming: tuple[str, ...] = ()
+    """Ids of what it found that a person must see; of the one before, when this one could not run."""
+    alarms_told: tuple[str, ...] = ()
+    """Those of them that have been told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +316,8 @@ class Caller:
     name: str
     channel: str
     response_url: str = field(default="", repr=False)
+    view: str = ""
+    """The open dialog in which they await the answer; empty for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,4 +383,26 @@ class HistoryShown:
     rotations: tuple[Rotation, ...]
 
 
-Reply = Refused | Noted | Begun | UnderWay | HelpShown | StatusShown | HistoryShown
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOffered:
+    """What ending this rotation here would leave, seen a moment ago: to be confirmed, for exactly this."""
+
+    rotation_id: RotationId
+    mesh: MeshName
+    cluster_uid: str
+    backwards: bool
+    old_root_ends: datetime
+    why: str
+    """Why it can go neither on nor back; empty when only the proof is missing."""
+    share: str
+    """`2 of 18 proxies not proved`."""
+    stragglers: tuple[Straggler, ...]
+    """The first ten."""
+    total: int
+    shown: str
+    """The seal of what is shown: the confirmation brings it back."""
+    changed: bool = False
+    """Something else was shown and confirmed: nothing was decided, and this is what is so by now."""
+
+
+Reply = Refused | Noted | Begun | UnderWay | HelpShown | StatusShown | HistoryShown | EndOffered

@@ -3,13 +3,19 @@
 For chat and terminal alike; how it looks is theirs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from bot.core.authority import Authority
+from bot.core.authority import Authority, signing_root
 from bot.core.certificates import Certificate
-from bot.core.checks.holders import mutual_tls_use
+from bot.core.checks.holders import (
+    STOPS_WITH_WEBHOOKS,
+    mutual_tls_use,
+    nothing_at_stake,
+    webhooks_at_stake,
+)
 from bot.core.findings import Finding, Tally, Verdict, overall
+from bot.core.keeping import keeping, why_unmanaged
 from bot.core.mesh import MeshSnapshot
 from bot.core.record import Report
 from bot.core.verification import judge_holders, stragglers, tally
@@ -25,7 +31,7 @@ def check_report(
     took: timedelta,
 ) -> Report:
     """The report of a check."""
-    root = snapshot.ca_secret.root.first if snapshot.ca_secret else None
+    root = signing_root(snapshot, authority)
     verdict = overall(findings)
     return _report(
         "check",
@@ -34,7 +40,7 @@ def check_report(
         findings=findings,
         root=root,
         verdict=verdict,
-        headline=_check_headline(snapshot, root, verdict=verdict, now=now),
+        headline=_check_headline(snapshot, authority, root=root, verdict=verdict, now=now),
         meaning=_check_meaning(snapshot, authority, findings=findings, verdict=verdict),
         now=now,
         took=took,
@@ -105,30 +111,51 @@ def _report(
 
 
 def first_break(snapshot: MeshSnapshot, root: Certificate | None) -> str:
-    """Which root in use ends first, and when; empty when no root is known."""
-    ends: list[tuple[datetime, str]] = []
-    if root:
-        ends.append((root.not_after, "the CA's root"))
-    for secret in snapshot.secrets:
-        if secret.root.first:
-            ends.append((secret.root.first.not_after, f"the root in {secret.ref}"))
-    for webhook in snapshot.webhooks:
-        if webhook.root.first:
-            ends.append((webhook.root.first.not_after, f"the root in {webhook.ref}"))
-    for proxy in snapshot.proxies:
-        newest = max((loaded.not_after for loaded in proxy.roots), default=None)
-        if newest:
-            ends.append((newest, f"the root loaded by {proxy.pod.ref.namespace}/{proxy.pod.ref.name}"))
+    """What in use ends first, and when; empty when no root is known."""
+    ends = list(_ends(snapshot, root))
     if not ends:
         return ""
     when, what = min(ends, key=lambda end: end[0])
-    return f"{what} ends at {when:%Y-%m-%d %H:%M:%S} UTC"
+    verb = "ended" if when <= snapshot.taken_at else "ends"
+    return f"{what} {verb} at {when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _ends(snapshot: MeshSnapshot, root: Certificate | None) -> Iterator[tuple[datetime, str]]:
+    """Leaves out what nobody keeps and what another CA vouches for."""
+    if root:
+        yield root.not_after, "the CA's root"
+    kept = keeping(snapshot)
+    for secret in snapshot.secrets:
+        if secret.root.first and not why_unmanaged(secret, kept):
+            yield secret.root.first.not_after, f"the root in {secret.ref}"
+    for webhook in snapshot.webhooks:
+        if webhook.root.first and not webhook.injected:
+            yield webhook.root.first.not_after, f"the root in {webhook.ref}"
+    for served in snapshot.served:
+        if served.asked and served.leaf and _overdue(served.leaf, snapshot.taken_at):
+            yield served.leaf.not_after, f"the certificate that {served.pod or served.service} shows"
+    for proxy in snapshot.proxies:
+        # One entry for each TLS context: the one that ends first breaks, however new the others are.
+        for loaded in proxy.roots:
+            yield loaded.not_after, f"the root loaded by {proxy.pod.ref.namespace}/{proxy.pod.ref.name}"
+
+
+def _overdue(leaf: Certificate, now: datetime) -> bool:
+    """Past half its life, when Citadel has renewed it: who still shows it does not load the new one."""
+    return leaf.not_after - now < (leaf.not_after - leaf.not_before) / 2
 
 
 def _check_headline(
-    snapshot: MeshSnapshot, root: Certificate | None, *, verdict: Verdict, now: datetime
+    snapshot: MeshSnapshot,
+    authority: Authority,
+    *,
+    root: Certificate | None,
+    verdict: Verdict,
+    now: datetime,
 ) -> str:
     mesh = f"Mesh {snapshot.mesh}"
+    if not authority.uses_ca_secret:
+        return f"{mesh}: {authority.title} signs it; its root is not in istio-ca-secret, so its end is not watched"
     if root is None:
         return f"{mesh}: the root certificate could not be read"
     remaining = root.not_after - now
@@ -144,23 +171,34 @@ def _check_headline(
 def _check_meaning(
     snapshot: MeshSnapshot, authority: Authority, *, findings: Sequence[Finding], verdict: Verdict
 ) -> str:
-    match mutual_tls_use(snapshot):
-        case "unused":
-            return "Mutual TLS is not used here, so the root's end breaks nothing. Nothing needs to be done."
-        case "planned":
-            planned = (
-                " Mutual TLS is permitted but not used yet: not urgent, worth doing before you switch it on."
-            )
-        case _:
-            planned = ""
+    stake = _stake(snapshot)
+    if nothing_at_stake(snapshot) and not any(f.red for f in findings):
+        return f"{stake} Nothing needs to be done."
+    said = f" {stake}" if stake else ""
     if not authority.supported:
         return f"Rootkeeper does not rotate this root: {authority.refusal}. {authority.way}"
     red = sum(1 for f in findings if f.red)
     if verdict is Verdict.NOT_OK:
-        return f"{count(red, 'finding')} to act on, worst first below. Nothing was changed.{planned}"
+        return f"{count(red, 'finding')} to act on, worst first below. Nothing was changed.{said}"
     if verdict is Verdict.UNKNOWN:
-        return f"Something could not be read, so this is not an all-clear: see below.{planned}"
-    return f"Nothing to do now.{planned}"
+        return f"Something could not be read, so this is not an all-clear: see below.{said}"
+    return f"Nothing to do now.{said}"
+
+
+def _stake(snapshot: MeshSnapshot) -> str:
+    """What hangs on the root where it is not the mesh's traffic; empty where it is, or may be."""
+    match mutual_tls_use(snapshot), webhooks_at_stake(snapshot):
+        case "planned", _:
+            return (
+                "Mutual TLS is permitted but not used yet: not urgent, worth doing before you switch it on."
+            )
+        case "unused", ():
+            return "Neither mutual TLS nor an admission webhook needs this root, so its end breaks nothing."
+        case "unused", (_, *_):
+            lead = "Mutual TLS is not used here, but the mesh's admission webhooks need this root"
+            return f"{lead}: {STOPS_WITH_WEBHOOKS}."
+        case _:
+            return ""
 
 
 def _verify_headline(tallies: Sequence[Tally], verdict: Verdict, *, snapshot: MeshSnapshot) -> str:

@@ -1,7 +1,8 @@
 """The record of one rotation: a value with a version, and the moves it may make.
 
 proposed → approved → running ⇄ paused → done | failed
-   │          │          └──────┴─→ rolling back ⇄ paused → rolled back | failed
+   │          │          └──────┴─→ rolling back ⇄ paused → rolled back
+   │          │                                        └→ ended short
    │          └→ expired | cancelled | stale
    └→ rejected | expired | cancelled | stale | superseded
 """
@@ -12,7 +13,7 @@ from enum import StrEnum
 
 from bot.core.ids import MeshName, PlanDigest, RotationId, TeamId, UserId
 from bot.core.plan import Plan, Step
-from bot.core.progress import StepState
+from bot.core.progress import StepState, Straggler
 
 
 class RotationState(StrEnum):
@@ -26,6 +27,9 @@ class RotationState(StrEnum):
     ROLLING_BACK = "rolling_back"
     DONE = "done"
     FAILED = "failed"
+    """A step could not be made, and nothing in the mesh was changed."""
+    ENDED_SHORT = "ended_short"
+    """A person ended it after the mesh was changed, and not everything is proved."""
     ROLLED_BACK = "rolled_back"
     REJECTED = "rejected"
     EXPIRED = "expired"
@@ -41,8 +45,8 @@ MOVES: dict[RotationState, frozenset[RotationState]] = {
     S.PROPOSED: _UNDECIDED_ENDS | {S.APPROVED},
     S.APPROVED: frozenset({S.RUNNING, S.EXPIRED, S.CANCELLED, S.STALE}),
     S.RUNNING: frozenset({S.PAUSED, S.DONE, S.FAILED, S.CANCELLED}),
-    S.PAUSED: frozenset({S.RUNNING, S.ROLLING_BACK, S.FAILED, S.CANCELLED}),
-    S.ROLLING_BACK: frozenset({S.PAUSED, S.ROLLED_BACK, S.FAILED}),
+    S.PAUSED: frozenset({S.RUNNING, S.ROLLING_BACK, S.ENDED_SHORT, S.CANCELLED}),
+    S.ROLLING_BACK: frozenset({S.PAUSED, S.ROLLED_BACK}),
 }
 """Which state may follow which; a state without a row is final."""
 
@@ -101,7 +105,13 @@ class Rotation:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     outcome: str = ""
-    """Why it paused or how it ended, in a sentence."""
+    """What holds it up, why it paused or how it ended, in a sentence."""
+    left_behind: tuple[Straggler, ...] = ()
+    """Everything that was not proved when it was ended short, as seen at that moment."""
+    paused_at: datetime | None = None
+    """Since when it waits for a decision; None when it does not."""
+    reminded_at: datetime | None = None
+    """When people were last reminded of this pause."""
     version: int = 0
     """Counts writes; a write from an older version loses."""
 
@@ -166,6 +176,8 @@ class Rotation:
             stop_requested=False,
             started_at=now if to is S.RUNNING and self.started_at is None else self.started_at,
             finished_at=now if to in FINAL else None,
+            paused_at=now if to is S.PAUSED else None,
+            reminded_at=None,
         )
 
     def decided(self, decision: Decision) -> "Rotation":
@@ -176,6 +188,13 @@ class Rotation:
         """Approved: may start, until the approval lapses."""
         approved = self.decided(decision).moved(S.APPROVED, now=decision.at)
         return replace(approved, start_by=decision.at + start_within)
+
+    def ended_short(
+        self, decision: Decision, *, outcome: str, left_behind: tuple[Straggler, ...]
+    ) -> "Rotation":
+        """Ended by a decision, with everything that is not proved kept by name."""
+        ended = self.decided(decision).moved(S.ENDED_SHORT, now=decision.at, outcome=outcome)
+        return replace(ended, left_behind=left_behind)
 
     def with_step(self, state: StepState) -> "Rotation":
         """The same rotation with that step's state replaced."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.core.certificates import Bundle, Certificate, why_not_issued_by
-from bot.core.components import may_hold_older_root, reissued_at, restart_candidates
+from bot.core.components import Reissues, may_hold_older_root, pods_of, restart_candidates, restarted_under
 from bot.core.findings import Tally, Verdict
 from bot.core.keeping import Keeping, keeping, why_unmanaged
 from bot.core.mesh import (
@@ -20,10 +20,11 @@ from bot.core.mesh import (
     Proxy,
     ServedCertificate,
     Webhook,
+    Workload,
     WorkloadSecret,
 )
 from bot.core.progress import Straggler
-from bot.core.versions import sidecar_loads_new_roots
+from bot.core.proxies import Known, proxy_verdict
 
 
 class Holder(StrEnum):
@@ -122,8 +123,11 @@ def _judge_secret(
         return HolderVerdict(holder=Holder.SECRET, what=what, verdict=Verdict.SKIPPED, reason=skipped)
     reason, cure = _wrong_root(secret.root, expected), "Citadel re-issues it within minutes; wait"
     if not reason and not secret.service_account:
-        reason = "has no annotation istio.io/service-account.name, so Citadel does not look after it"
-        cure = "delete this one secret; Citadel makes it anew"
+        reason = "has no annotation istio.io/service-account.name, by which Citadel knows whose it is"
+        cure = (
+            "delete this one secret and restart Citadel: without the annotation it is made anew only when "
+            "Citadel starts or looks at the service account again"
+        )
     if not reason:
         reason, cure = _wrong_leaf(secret, expected, at)
     verdict = Verdict.NOT_OK if reason else Verdict.OK
@@ -145,8 +149,8 @@ def _wrong_root(bundle: Bundle, expected: Certificate) -> str:
 def _wrong_leaf(secret: WorkloadSecret, expected: Certificate, at: datetime) -> tuple[str, str]:
     if secret.leaf is None:
         return (
-            f"its certificate {secret.leaf_fault or 'is missing'}",
-            "delete this one secret; Citadel makes it anew (1.0 never repairs it by itself)",
+            secret.leaf_fault or "its certificate is missing",
+            "delete this one secret; Citadel makes it anew at once (1.0 never repairs it by itself)",
         )
     reason = why_not_issued_by(secret.leaf, expected, at=at)
     return (
@@ -235,9 +239,9 @@ def _served_verdict(
     if reason is None:
         return Verdict.OK, "", ""
     cure = f"restart {served.workload or served.pod}"
-    if at > expected.not_after:
+    if at >= expected.not_after:
         cure = "the root must be renewed first"
-    return Verdict.NOT_OK, f"shows a certificate that the API server refuses ({reason})", cure
+    return Verdict.NOT_OK, f"shows a certificate that {reason}, so the API server refuses it", cure
 
 
 # --- control plane processes ------------------------------------------------------------------
@@ -247,41 +251,53 @@ def judge_processes(snapshot: MeshSnapshot, expected: Certificate) -> tuple[Hold
     """Pods of components that read the root only at start; another control plane's are judged with its mesh."""
     if Part.AUTHORITY not in snapshot.parts:
         return ()
-    restarting = {f"{w.ref.kind} {w.ref.name}" for w, _ in restart_candidates(snapshot)}
-    return tuple(
-        _judge_process(pod, snapshot, expected)
-        for pod in snapshot.control_plane_pods
-        if pod.ref.namespace == snapshot.namespace and pod.workload in restarting and not pod.deleting
+    reissues = Reissues.of(snapshot, expected)
+    verdicts = (
+        _judge_process(pod, workload, reissues)
+        for workload, _ in restart_candidates(snapshot)
+        for pod in pods_of(workload, snapshot)
     )
+    return tuple(verdicts)
 
 
-def _judge_process(pod: Pod, snapshot: MeshSnapshot, expected: Certificate) -> HolderVerdict:
-    behind = may_hold_older_root(pod, expected, reissued=reissued_at(pod, snapshot))
-    started = f"{pod.started_at:%Y-%m-%d %H:%M} UTC" if pod.started_at else "an unknown time"
-    return HolderVerdict(
-        holder=Holder.PROCESS,
-        what=str(pod.ref),
-        verdict=Verdict.NOT_OK if behind else Verdict.OK,
-        reason=f"reads the root only at start and started at {started}, before the new one was there"
-        if behind
-        else "",
-        cure=f"restart {pod.workload}" if behind else "",
-    )
+def _judge_process(pod: Pod, workload: Workload, reissues: Reissues) -> HolderVerdict:
+    verdict, reason, cure = _process_verdict(pod, workload, reissues)
+    return HolderVerdict(holder=Holder.PROCESS, what=str(pod.ref), verdict=verdict, reason=reason, cure=cure)
+
+
+def _process_verdict(pod: Pod, workload: Workload, reissues: Reissues) -> tuple[Verdict, str, str]:
+    own = reissues.own(pod)
+    behind = next((secret for secret in own if reissues.root not in secret.root.certificates), None)
+    if behind:
+        reason = f"reads {behind.ref}, which does not carry the root yet"
+        return Verdict.NOT_OK, reason, f"wait for Citadel to re-issue that, then restart {pod.workload}"
+    if pod.started_at is None:
+        return Verdict.UNKNOWN, "has not started", "`kubectl describe pod` says why; then verify again"
+    if not may_hold_older_root(pod, reissues) or restarted_under(reissues.root, workload, pod):
+        return Verdict.OK, "", ""
+    started = f"{pod.started_at:%Y-%m-%d %H:%M} UTC"
+    reason = f"reads the root only at start and started at {started}, before the new one was surely there"
+    return Verdict.NOT_OK, reason, f"restart {pod.workload}"
 
 
 # --- proxies -----------------------------------------------------------------------------------
 
 
 def judge_proxies(snapshot: MeshSnapshot, expected: Certificate) -> tuple[HolderVerdict, ...]:
-    """What every Envoy has loaded."""
+    """What every Envoy has loaded.
+
+    With the part SECRETS, proxies that Citadel leaves alone are told apart, and certificates that are
+    still in their secrets are judged in full; Envoy tells too little of them.
+    """
     if Part.PROXIES not in snapshot.parts:
         return ()
-    verdicts = [_judge_proxy(proxy, expected) for proxy in snapshot.proxies]
+    known = Known.of(snapshot, expected)
+    verdicts = [_judge_proxy(proxy, known) for proxy in snapshot.proxies]
     return (*verdicts, *_unread(snapshot, Part.PROXIES, Holder.PROXY))
 
 
-def _judge_proxy(proxy: Proxy, expected: Certificate) -> HolderVerdict:
-    verdict, reason, cure = _proxy_verdict(proxy, expected)
+def _judge_proxy(proxy: Proxy, known: Known) -> HolderVerdict:
+    verdict, reason, cure = proxy_verdict(proxy, known)
     return HolderVerdict(
         holder=Holder.PROXY,
         what=f"proxy of {proxy.pod.ref.namespace}/{proxy.pod.ref.name}",
@@ -289,33 +305,3 @@ def _judge_proxy(proxy: Proxy, expected: Certificate) -> HolderVerdict:
         reason=reason,
         cure=cure,
     )
-
-
-def _proxy_verdict(proxy: Proxy, expected: Certificate) -> tuple[Verdict, str, str]:
-    if not proxy.asked:
-        return Verdict.SKIPPED, proxy.fault or "its pod has ended or is ending", ""
-    if proxy.fault or not proxy.roots:
-        return (
-            Verdict.UNKNOWN,
-            proxy.fault or "it shows no root certificate",
-            "look at the pod; then verify again",
-        )
-    # Every TLS context loads the files when it is made: one that is new says nothing of the others.
-    others = [root for root in proxy.roots if not root.is_of(expected)]
-    if not others:
-        return Verdict.OK, "", ""
-    oldest = min(others, key=lambda root: root.not_before)
-    reason = (
-        f"has the root valid from {oldest.not_before:%Y-%m-%d %H:%M:%S} to {oldest.not_after:%Y-%m-%d} loaded"
-    )
-    return Verdict.NOT_OK, reason, _proxy_cure(proxy)
-
-
-def _proxy_cure(proxy: Proxy) -> str:
-    if sidecar_loads_new_roots(proxy.version) is False:
-        return f"sidecar {proxy.version} does not load a new root by itself: restart {_owner(proxy)}"
-    return f"the kubelet and Envoy take up to three minutes; after that restart {_owner(proxy)}"
-
-
-def _owner(proxy: Proxy) -> str:
-    return proxy.pod.workload or str(proxy.pod.ref)

@@ -1,6 +1,18 @@
-"""Durations and counts in words, for findings and notes: the same everywhere."""
+"""Durations, counts and foreign text in words, for every door: the same everywhere."""
 
+import unicodedata
 from datetime import timedelta
+
+_SINGULAR = {"have": "has", "are": "is", "carry": "carries"}
+_BLANKS = dict.fromkeys(map(ord, "\u034f\u115f\u1160\u2800\u3164\uffa0"))
+"""Letters and marks that show nothing; Unicode does not count them as format characters."""
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+
+def visible(text: str) -> str:
+    """One line of what can be seen: no control, format or direction characters, no terminal escapes."""
+    joined = " ".join(text.translate(_BLANKS).split())
+    return "".join(c for c in joined if unicodedata.category(c) not in _HIDDEN)
 
 
 def span(duration: timedelta) -> str:
@@ -23,5 +35,26 @@ def count(number: int, noun: str) -> str:
     """`1 proxy`, `12 proxies`, `0 secrets`."""
     if number == 1:
         return f"1 {noun}"
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
-    return f"{number:,} {plural}"
+    return f"{number:,} {_plural(noun)}"
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("s", "sh", "ch", "x")) else "s")
+
+
+def share(part: int, whole: int, *, noun: str, verb: str) -> str:
+    """`2 of 3 webhooks carry the root`, `1 of 2 webhooks carries the root`, `0 of 1 webhook carries …`."""
+    return f"{part:,} of {count(whole, noun)} {agree(1 if whole == 1 else part, verb)}"
+
+
+def agree(number: int, verb: str) -> str:
+    """The verb, given in the plural, as `number` of something wants it: `1 of 2 carries`, `2 of 2 carry`.
+
+    Only the first word is bent, so that a phrase may be given whole.
+    """
+    if number != 1:
+        return verb
+    first, gap, rest = verb.partition(" ")
+    return _SINGULAR.get(first, first + "s") + gap + rest

@@ -13,19 +13,18 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from bot.core.authority import recognise, signing_root
 from bot.core.certificates import SigningKey
+from bot.core.findings import count_findings
 from bot.core.ids import MeshName, RotationId
 from bot.core.mesh import MeshSnapshot, Part, SecretState
 from bot.core.record import (
     AuditEvent,
     Change,
     CheckRecord,
-    DailyLine,
     Event,
     NoticeMemory,
-    Report,
     ReportPosted,
-    Warned,
 )
 from bot.core.rotation import Rotation
 from bot.errors import StoreError
@@ -60,7 +59,7 @@ class Metrics:
         )
         self._check_ok = self._gauge("check_ok", "1 if the latest scheduled check could run.", "mesh")
         self._findings = self._gauge(
-            "findings", "Findings of the latest report that was told.", "mesh", "verdict", "severity"
+            "findings", "Findings of the latest report or scheduled check.", "mesh", "verdict", "severity"
         )
         self._rotation_ends = self._counter(
             "rotation_ends", "Rotations that reached a final state.", "mesh", "state"
@@ -102,8 +101,9 @@ class Metrics:
         """A cluster was read."""
         for part in snapshot.parts:
             self._unread.labels(snapshot.mesh, part).set(len(snapshot.unread_in(part)))
-        if Part.AUTHORITY in snapshot.parts and snapshot.ca_secret and snapshot.ca_secret.root.certificates:
-            root = snapshot.ca_secret.root.certificates[0]
+        if Part.AUTHORITY not in snapshot.parts:
+            return
+        if root := signing_root(snapshot, recognise(snapshot)):
             self._only_root(snapshot.mesh, root.fingerprint[:16])
             self._expiry.labels(snapshot.mesh, root.fingerprint[:16]).set(root.not_after.timestamp())
             left = root.not_after - snapshot.taken_at
@@ -114,11 +114,9 @@ class Metrics:
         if change.check:
             self._schedule_checked(change.check)
         for message in change.messages:
-            match message.content:
-                case ReportPosted(report=report) | Warned(report=report) | DailyLine(report=report):
-                    self._reported(report)
-                case _:
-                    pass
+            if isinstance(message.content, ReportPosted):
+                report = message.content.report
+                self._counted(report.mesh, count_findings(report.findings))
         for event in change.audit:
             self._audited(event, change.rotation)
         for rotation in (change.rotation, *change.supersedes):
@@ -131,15 +129,16 @@ class Metrics:
 
     def _schedule_checked(self, check: CheckRecord) -> None:
         self._check_ok.labels(check.mesh).set(1 if check.ok else 0)
+        if check.ok:
+            self._counted(check.mesh, check.found)
         if check.last_success:
             self._checked.labels(check.mesh).set(check.last_success.timestamp())
 
-    def _reported(self, report: Report) -> None:
-        for labels in _label_sets(self._findings, report.mesh):
+    def _counted(self, mesh: MeshName, found: Iterable[tuple[str, str, int]]) -> None:
+        for labels in _label_sets(self._findings, mesh):
             self._findings.remove(*labels)
-        counts = Tallied((finding.verdict, finding.severity) for finding in report.findings)
-        for (verdict, severity), count in counts.items():
-            self._findings.labels(report.mesh, verdict, severity).set(count)
+        for verdict, severity, count in found:
+            self._findings.labels(mesh, verdict, severity).set(count)
 
     def _audited(self, event: AuditEvent, rotation: Rotation | None) -> None:
         detail = dict(event.detail)

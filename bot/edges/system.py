@@ -1,12 +1,10 @@
-"""The machine: its clock, its randomness, and what it is called.
+"""The machine: its clock and its randomness.
 
 The one file in which time is read and keys, ids and serial numbers are made; everything else is
 handed them, so that tests can hand it others.
 """
 
-import os
 import secrets
-import socket
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -40,11 +38,3 @@ class SystemKeys:
     def throw_away_key(self) -> ThrowAwayKey:
         """The public half of a fresh P-256 key; the private half ends with this call."""
         return ec.generate_private_key(ec.SECP256R1()).public_key()
-
-
-def holder_name() -> str:
-    """What this process is called in leases and logs: `host/process/random`.
-
-    The random part, because a restarted pod may have the same host name and process number.
-    """
-    return f"{socket.gethostname()[:63]}/{os.getpid()}/{secrets.token_hex(4)}"

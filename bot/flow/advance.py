@@ -27,6 +27,9 @@ from bot.flow.tell import milestone, redraw, telling
 AT_ONCE = Wait(after=timedelta())
 AFTER_FAULT = timedelta(seconds=5)
 """How soon to try again what the network broke."""
+REST = 3
+"""After a look that took long, a waiting step rests for so many times as long: a mesh of thousands of
+secrets is not read without a pause."""
 LATELY = 5
 """How many of a mesh's rotations may have left the Lease behind: one, and some that never started."""
 
@@ -65,6 +68,8 @@ def advance(stage: Stage, rotation_id: RotationId) -> Outcome:
         case RotationState.RUNNING | RotationState.ROLLING_BACK:
             return _go_on(stage, mesh, rotation)
         case _:
+            if rotation.final and rotation.start_by is not None:
+                _release(mesh, rotation)  # ended by a decision, after it may have taken the mesh's Lease
             return Done()
 
 
@@ -95,6 +100,7 @@ def _start(stage: Stage, mesh: MeshPorts, rotation: Rotation) -> Outcome:
         draft = redraft_plan(mesh, stage.clock, stage.keys, approved=rotation.plan)
         reasons = why_stale(rotation.plan, draft)
     except (ClusterUnreachable, OutcomeUnknown) as fault:
+        _hold_up(stage, rotation, fault)
         return Wait(after=fault.retry_after or AFTER_FAULT)
     except ClusterError as fault:
         reasons = (fault.message,)
@@ -107,6 +113,13 @@ def _start(stage: Stage, mesh: MeshPorts, rotation: Rotation) -> Outcome:
         telling(running, Event.STARTED, at=now, milestone=milestone(running, Event.STARTED, at=now))
     )
     return AT_ONCE
+
+
+def _hold_up(stage: Stage, rotation: Rotation, fault: RootkeeperError) -> None:
+    """What keeps an approved rotation from starting is shown on its card, once, and said when it lapses."""
+    held_up = replace(rotation, outcome=fault.message)
+    if held_up != rotation:
+        stage.store.commit(Change(rotation=held_up, messages=(redraw(held_up),)))
 
 
 def _claim(stage: Stage, mesh: MeshPorts, rotation: Rotation, now: datetime) -> None:
@@ -127,6 +140,8 @@ def lapse(rotation: Rotation, now: datetime) -> Change:
         if rotation.state is RotationState.PROPOSED
         else "it was not started in time"
     )
+    if rotation.outcome:
+        what = f"{what}: {rotation.outcome}"
     expired = rotation.moved(RotationState.EXPIRED, now=now, outcome=what)
     spoken = milestone(
         expired, Event.EXPIRED, at=now, note=f"{what[0].upper()}{what[1:]}; nothing was changed."
@@ -206,7 +221,8 @@ def _prove(stage: Stage, run: Run) -> Outcome:
         runner.nudge(run)
     elif state != run.state:
         stage.store.commit(_quietly(run, state))
-    return Wait(after=stage.poll_interval)
+    looked = stage.clock.now() - run.now
+    return Wait(after=max(stage.poll_interval, REST * looked))
 
 
 def _impatient(run: Run) -> bool:
@@ -265,7 +281,7 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
 
 
 def _stop(stage: Stage, mesh: MeshPorts, rotation: Rotation, now: datetime) -> Outcome:
-    """Somebody asked to stop before the next step, and this is before the next step."""
+    """Somebody asked to stop, and nothing is half done between two calls: a wait writes nothing."""
     if not rotation.changed_the_cluster:
         ended = rotation.moved(
             RotationState.CANCELLED, now=now, outcome="stopped before anything was written"

@@ -3,8 +3,6 @@
 Anything else in it was written by somebody else, and then nothing is proved and nobody waits.
 """
 
-from datetime import datetime
-
 from bot.core.mesh import MeshSnapshot, ObjectRef, Part, SecretState, Unread, Workload
 from bot.core.plan import Plan, StepKind
 from bot.core.rotation import Rotation
@@ -49,12 +47,30 @@ def why_not(live: SecretState, *allowed: SecretState) -> str | None:
 def undisturbed(snapshot: MeshSnapshot, plan: Plan, *, wanted: SecretState) -> None:
     """Raises ClusterConflict when somebody else wrote the CA secret, and as `state_in` does."""
     if why_not(state_in(snapshot, plan), wanted):
-        raise ClusterConflict(f"{plan.secret_ref} was changed{_by_whom(snapshot)} meanwhile")
+        raise ClusterConflict(f"{plan.secret_ref} was changed{by_whom(snapshot)} meanwhile")
 
 
-def _by_whom(snapshot: MeshSnapshot) -> str:
+def by_whom(snapshot: MeshSnapshot) -> str:
+    """` by kubectl-edit`: who wrote the CA secret last, as far as Kubernetes knows."""
     managers = snapshot.ca_secret.managers if snapshot.ca_secret else ()
     return f" by {managers[-1]}" if managers else " by somebody else"
+
+
+def old_root_of(rotation: Rotation, mesh: MeshPorts) -> bytes:
+    """`ca-cert.pem` as it was before (PEM, to the byte), from the backup, and proved to be that.
+
+    Raises:
+        ObjectAbsent: there is no backup of this rotation.
+        ClusterConflict: somebody wrote something else into it.
+    """
+    plan = rotation.plan
+    pem = mesh.writer.backed_up_root(rotation.id)
+    if not plan.secret.with_value(CA_CERTIFICATE, pem).same_data(plan.secret):
+        raise ClusterConflict(
+            f"{plan.backup_ref} does not hold the old root any more: it was changed since the backup",
+            hint=f"Put back what was there, from a backup of the cluster or of {plan.backup_ref}; then choose.",
+        )
+    return pem
 
 
 def workload_of(snapshot: MeshSnapshot, ref: ObjectRef | None) -> Workload | None:
@@ -66,45 +82,3 @@ def surely_gone(snapshot: MeshSnapshot, ref: ObjectRef | None) -> None:
     """What was not listed is only gone when the list could be read; raises ClusterUnreachable otherwise."""
     if ref and (unread := _unread(snapshot, f"{ref.kind}s")):
         raise ClusterUnreachable(f"{unread.what} could not be read: {unread.reason}")
-
-
-def out_of_hand(rotation: Rotation, mesh: MeshPorts, *, now: datetime) -> str:
-    """Why a rotation that changed the mesh can go neither on nor back; empty when it can.
-
-    Raises:
-        ClusterUnreachable, ClusterForbidden: nobody can tell.
-    """
-    snapshot, plan = mesh.reader.read(AUTHORITY), rotation.plan
-    try:
-        live = state_in(snapshot, plan)
-        if why_not(live, plan.secret, secret_after(plan)):
-            return f"{plan.secret_ref} was changed{_by_whom(snapshot)}"
-        if rotation.backwards and why_not(live, plan.secret):
-            mesh.writer.backed_up_root(rotation.id)
-    except ObjectAbsent as fault:
-        return fault.message
-    for reload in (step.target for step in plan.steps if step.kind is StepKind.RELOAD_CA):
-        if workload_of(snapshot, reload) is None:
-            surely_gone(snapshot, reload)
-            return f"{reload} no longer exists"
-    if rotation.backwards and now >= plan.old_root.not_after:
-        return "the old root has expired"
-    return _nobody_left_to_wait_for(rotation, snapshot, now=now)
-
-
-def _nobody_left_to_wait_for(rotation: Rotation, snapshot: MeshSnapshot, *, now: datetime) -> str:
-    """Why waiting may end although holders are missing: the CA is done, and there is no other direction.
-
-    A pod that stays Pending or a proxy that cannot be asked keeps a wait open for ever.
-    """
-    plan, current = rotation.plan, rotation.current
-    no_way_back = rotation.backwards or now + plan.takes >= plan.old_root.not_after
-    if current is None or current[0].kind in CA_STEPS or not no_way_back:
-        return ""
-    which, wanted = ("old", plan.secret) if rotation.backwards else ("new", secret_after(plan))
-    if why_not(state_in(snapshot, plan), wanted):
-        return ""
-    missing = ", ".join(straggler.what for straggler in current[1].stragglers[:3])
-    return (
-        f"Citadel signs with the {which} root, and not everything took it{f' ({missing})' if missing else ''}"
-    )

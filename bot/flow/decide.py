@@ -7,12 +7,12 @@ looked at again with the new record, because the other decision may have settled
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.core.approval import Act, Approvers, Circumstances, PersonFacts, Refusal, authorise
+from bot.core.approval import Act, Approvers, Circumstances, Refusal, authorise
 from bot.core.ids import PlanDigest, RotationId, TeamId
-from bot.core.record import AuditEvent, Caller, Change, Event, Result
+from bot.core.record import AuditEvent, Caller, Change, EndOffered, Event, Result
 from bot.core.rotation import Decision, Person, Rotation, RotationState
 from bot.errors import DirectoryUnavailable, LostRace
-from bot.flow.custody import out_of_hand
+from bot.flow.ending import Ending, ended_short, offered, weigh
 from bot.flow.ports import Clock, Directory, Keys, MeshPorts, Store
 from bot.flow.propose import redraft_plan, why_stale
 from bot.flow.tell import milestone, telling
@@ -43,6 +43,8 @@ class Decided:
     rotation: Rotation
     sentence: str
     refusal: Refusal | None = None
+    offer: EndOffered | None = None
+    """What ending it here would leave now, to be confirmed; nothing is decided yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,26 +61,38 @@ class Court:
 class _ImpossibleError(Exception):
     """This person may decide so, and the mesh does not allow it."""
 
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.refusal = Refusal(code=code, sentence=sentence)
+    def __init__(self, refusal: Refusal, *, offer: EndOffered | None = None) -> None:
+        super().__init__(refusal.sentence)
+        self.refusal = refusal
+        self.offer = offer
 
 
-def heard(
-    court: Court, caller: Caller, act: Act, *, rotation: Rotation | None
-) -> tuple[Person, Refusal | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """Who asked, whether they may, and who may approve just now."""
+
+    person: Person
+    refusal: Refusal | None = None
+    approvers: Approvers = NOBODY
+
+    @property
+    def seen(self) -> tuple[tuple[str, str], ...]:
+        """For the audit record: a person who is added to a group and taken out again leaves a trace."""
+        users = " ".join(sorted(self.approvers.users))
+        return (("approvers", users), ("approvers_configured", " ".join(self.approvers.configured)))
+
+
+def heard(court: Court, caller: Caller, act: Act, *, rotation: Rotation | None) -> Hearing:
     """Look everything up now and ask whether this may be done; who cannot be looked up may not."""
     try:
-        facts, refusal = _looked_up(court, caller, act, rotation)
+        return _looked_up(court, caller, act, rotation)
     except DirectoryUnavailable as fault:
         stranger = Person(team=caller.team, user=caller.user, name=caller.name)
-        return stranger, Refusal(code="lookup_failed", sentence=f"{fault.message}. {fault.hint}")
-    return facts.person, refusal
+        no = Refusal(code="lookup_failed", sentence=f"{fault.message}. {fault.hint}")
+        return Hearing(person=stranger, refusal=no)
 
 
-def _looked_up(
-    court: Court, caller: Caller, act: Act, rotation: Rotation | None
-) -> tuple[PersonFacts, Refusal | None]:
+def _looked_up(court: Court, caller: Caller, act: Act, rotation: Rotation | None) -> Hearing:
     person = court.directory.person(caller.team, caller.user)
     circumstances = Circumstances(
         channel=caller.channel,
@@ -90,13 +104,13 @@ def _looked_up(
     # Slack rations the other lookups (20 a minute): nobody who may not anyway can use them up for those who may.
     refusal = authorise(act, person, approvers=NOBODY, rotation=rotation, circumstances=circumstances)
     if refusal and refusal.code not in SETTLED_BY_APPROVERS:
-        return person, refusal
+        return Hearing(person=person.person, refusal=refusal)
     approvers = court.directory.approvers()
     circumstances = replace(circumstances, channel_fault=court.directory.channel_fault(caller.channel))
     refusal = authorise(act, person, approvers=approvers, rotation=rotation, circumstances=circumstances)
     if refusal is None and act is Act.APPROVE and rotation is not None:
         refusal = _requester_gone(court, rotation)
-    return person, refusal
+    return Hearing(person=person.person, refusal=refusal, approvers=approvers)
 
 
 def _requester_gone(court: Court, rotation: Rotation) -> Refusal | None:
@@ -110,23 +124,45 @@ def _requester_gone(court: Court, rotation: Rotation) -> Refusal | None:
     return None
 
 
+def consider_end(court: Court, mesh: MeshPorts, caller: Caller, *, rotation_id: RotationId) -> Decided:
+    """What ending here would leave, for who may decide so; nothing is decided by asking.
+
+    Raises:
+        RecordAbsent, StoreError, and the cluster's errors.
+    """
+    rotation = court.store.rotation(rotation_id)
+    hearing = heard(court, caller, Act.END, rotation=rotation)
+    weighed = hearing.refusal or weigh(rotation, mesh, now=court.clock.now())
+    if isinstance(weighed, Refusal):
+        return _refused(court, caller, Act.END, rotation=rotation, hearing=hearing, refusal=weighed)
+    return Decided(rotation=rotation, sentence="", offer=offered(rotation, weighed))
+
+
 def decide(
-    court: Court, mesh: MeshPorts, caller: Caller, act: Act, *, rotation_id: RotationId, note: str
+    court: Court,
+    mesh: MeshPorts,
+    caller: Caller,
+    act: Act,
+    *,
+    rotation_id: RotationId,
+    note: str,
+    shown: str = "",
 ) -> Decided:
-    """Take one decision, or say why not.
+    """Take one decision, or say why not; `shown` is the seal of what an ending was confirmed for.
 
     Raises:
         RecordAbsent, StoreError, and, where the mesh must be looked at, the cluster's errors.
     """
     for _ in range(TRIES):
         rotation = court.store.rotation(rotation_id)
-        person, refusal = heard(court, caller, act, rotation=rotation)
-        if refusal:
-            return _refused(court, caller, act, rotation=rotation, person=person, refusal=refusal)
+        hearing = heard(court, caller, act, rotation=rotation)
+        if hearing.refusal:
+            return _refused(court, caller, act, rotation=rotation, hearing=hearing, refusal=hearing.refusal)
         try:
-            return _take(court, mesh, caller, act, rotation=rotation, person=person, note=note)
+            return _take(court, mesh, caller, act, rotation=rotation, hearing=hearing, note=note, shown=shown)
         except _ImpossibleError as no:
-            return _refused(court, caller, act, rotation=rotation, person=person, refusal=no.refusal)
+            refused = _refused(court, caller, act, rotation=rotation, hearing=hearing, refusal=no.refusal)
+            return replace(refused, offer=no.offer)
         except LostRace:
             continue
     raise LostRace(
@@ -135,7 +171,7 @@ def decide(
 
 
 def _refused(
-    court: Court, caller: Caller, act: Act, *, rotation: Rotation, person: Person, refusal: Refusal
+    court: Court, caller: Caller, act: Act, *, rotation: Rotation, hearing: Hearing, refusal: Refusal
 ) -> Decided:
     audit = AuditEvent(
         event=Event.REFUSED,
@@ -143,7 +179,7 @@ def _refused(
         mesh=rotation.mesh,
         rotation_id=rotation.id,
         digest=rotation.digest,
-        person=person,
+        person=hearing.person,
         channel=caller.channel,
         detail=(("act", act), ("code", refusal.code)),
     )
@@ -152,30 +188,43 @@ def _refused(
 
 
 def _take(
-    court: Court, mesh: MeshPorts, caller: Caller, act: Act, *, rotation: Rotation, person: Person, note: str
+    court: Court,
+    mesh: MeshPorts,
+    caller: Caller,
+    act: Act,
+    *,
+    rotation: Rotation,
+    hearing: Hearing,
+    note: str,
+    shown: str,
 ) -> Decided:
-    now = court.clock.now()
-    decision = Decision(act=act, person=person, at=now, digest=PlanDigest(rotation.digest), note=note[:500])
+    now, digest = court.clock.now(), PlanDigest(rotation.digest)
+    decision = Decision(act=act, person=hearing.person, at=now, digest=digest, note=note[:500])
     match act:
         case Act.APPROVE:
             change, sentence = _approve(court, mesh, rotation, decision=decision)
         case Act.REJECT:
             change, sentence = _reject(rotation, decision), "Rejected; nothing was changed."
         case Act.CANCEL:
-            change, sentence = _cancel(mesh, rotation, decision)
+            change, sentence = _cancel(rotation, decision)
         case Act.KEEP_WAITING:
             change, sentence = _keep_waiting(rotation, decision), "Waiting on."
         case Act.ROLL_BACK:
-            change, sentence = _roll_back(rotation, decision)
+            change, sentence = _roll_back(rotation, decision), "Rolling back to the old root."
+        case Act.END:
+            change, sentence = _end(mesh, rotation, decision, shown=shown), "Ended here; the thread says how."
         case Act.REQUEST:
             raise ValueError("a request is proposed, not decided")
-    written = court.store.commit(_with_door(change, caller))
+    written = court.store.commit(_with_circumstances(change, caller, hearing))
     return Decided(rotation=written or rotation, sentence=sentence)
 
 
-def _with_door(change: Change, caller: Caller) -> Change:
-    """Where the decision was taken belongs into its audit rows."""
-    return replace(change, audit=tuple(replace(row, channel=caller.channel) for row in change.audit))
+def _with_circumstances(change: Change, caller: Caller, hearing: Hearing) -> Change:
+    """Where the decision was taken, and who could take it, belongs into its audit rows."""
+    audit = tuple(
+        replace(row, channel=caller.channel, detail=(*row.detail, *hearing.seen)) for row in change.audit
+    )
+    return replace(change, audit=audit)
 
 
 def _approve(court: Court, mesh: MeshPorts, rotation: Rotation, *, decision: Decision) -> tuple[Change, str]:
@@ -205,30 +254,14 @@ def _reject(rotation: Rotation, decision: Decision) -> Change:
     return _told(ended, Event.REJECTED, decision)
 
 
-def _cancel(mesh: MeshPorts, rotation: Rotation, decision: Decision) -> tuple[Change, str]:
-    """Before anything was written a cancel ends it; afterwards it stops before the next step and asks."""
+def _cancel(rotation: Rotation, decision: Decision) -> tuple[Change, str]:
+    """A running rotation stops before it does anything more; any other has changed nothing and ends."""
     decided = rotation.decided(decision)
     if rotation.state is RotationState.RUNNING:
         stopping = replace(decided, stop_requested=True)
-        return _told(stopping, Event.STOP_REQUESTED, decision), "It stops before its next step."
-    if rotation.changed_the_cluster:
-        return _give_up(mesh, decided, decision), "Given up; the mesh stays as it is."
+        return _told(stopping, Event.STOP_REQUESTED, decision), "It stops before it does anything more."
     ended = decided.moved(RotationState.CANCELLED, now=decision.at, outcome=decision.note)
     return _told(ended, Event.CANCELLED, decision), "Cancelled; nothing was changed."
-
-
-def _give_up(mesh: MeshPorts, rotation: Rotation, decision: Decision) -> Change:
-    """Only when neither on nor back is possible, or nothing could be asked for ever again."""
-    why = out_of_hand(rotation, mesh, now=decision.at)
-    if not why:
-        ways = "*Keep waiting*" if rotation.backwards else "*Roll back* or *Keep waiting*"
-        raise _ImpossibleError(
-            "already_changed", f"The root is already changed, so this cannot simply end: choose {ways}."
-        )
-    note = f"{decision.person.name} gave it up: {why}. The mesh stays as it is."
-    ended = rotation.moved(RotationState.FAILED, now=decision.at, outcome=note)
-    result = Result(rotation_id=rotation.id, event=Event.FAILED, at=decision.at, note=note)
-    return telling(ended, Event.FAILED, at=decision.at, milestone=result, person=decision.person)
 
 
 def _keep_waiting(rotation: Rotation, decision: Decision) -> Change:
@@ -242,24 +275,52 @@ def _keep_waiting(rotation: Rotation, decision: Decision) -> Change:
     return _told(resumed, Event.RESUMED, decision)
 
 
-def _roll_back(rotation: Rotation, decision: Decision) -> tuple[Change, str]:
-    decided = rotation.decided(decision)
-    if rotation.backwards:
-        return _keep_waiting(rotation, decision), "It is rolling back already; waiting on."
-    if not rotation.changed_the_cluster:
-        ended = decided.moved(
-            RotationState.CANCELLED, now=decision.at, outcome="nothing had been written yet"
-        )
-        return _told(ended, Event.CANCELLED, decision), "Nothing had been written yet: cancelled."
+def _roll_back(rotation: Rotation, decision: Decision) -> Change:
     end = rotation.plan.old_root.not_after
     if decision.at + rotation.plan.takes >= end:
         raise _ImpossibleError(
-            "old_root_expired",
-            f"The old root ends at {end:%Y-%m-%d %H:%M} UTC: putting it back would stop the mesh. "
-            "Choose *Keep waiting*.",
+            Refusal(
+                code="old_root_expired",
+                sentence=f"The old root ends at {end:%Y-%m-%d %H:%M} UTC: putting it back would stop the mesh. "
+                "Choose *Keep waiting* or *End here*.",
+            )
         )
-    turned = decided.moved(RotationState.ROLLING_BACK, now=decision.at).turned_back()
-    return _told(turned, Event.ROLLING_BACK, decision), "Rolling back to the old root."
+    turned = rotation.decided(decision).moved(RotationState.ROLLING_BACK, now=decision.at).turned_back()
+    return _told(turned, Event.ROLLING_BACK, decision)
+
+
+def _end(mesh: MeshPorts, rotation: Rotation, decision: Decision, *, shown: str) -> Change:
+    """The confirmation counts for what was shown: what is missing is looked at again before it is taken."""
+    weighed = weigh(rotation, mesh, now=decision.at)
+    if isinstance(weighed, Refusal):
+        raise _ImpossibleError(weighed)
+    if weighed.seal(rotation) != shown:
+        changed = Refusal(
+            code="shown_changed",
+            sentence="What is missing changed since it was shown. Look again, then confirm again.",
+        )
+        raise _ImpossibleError(changed, offer=offered(rotation, weighed, changed=True))
+    return _ended(rotation, weighed, decision)
+
+
+def _ended(rotation: Rotation, ending: Ending, decision: Decision) -> Change:
+    ended = ended_short(rotation, ending, decision)
+    result = Result(
+        rotation_id=ended.id,
+        event=Event.ENDED_SHORT,
+        at=decision.at,
+        note=ended.outcome,
+        tallies=ending.tallies,
+        stragglers=ending.stragglers,
+    )
+    return telling(
+        ended,
+        Event.ENDED_SHORT,
+        at=decision.at,
+        milestone=result,
+        person=decision.person,
+        detail=(("outcome", ended.outcome), ("left", str(len(ending.stragglers))), ("note", decision.note)),
+    )
 
 
 def _told(rotation: Rotation, event: Event, decision: Decision) -> Change:

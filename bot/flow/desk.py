@@ -30,7 +30,7 @@ from bot.core.record import (
 )
 from bot.core.rotation import Person, Rotation, RotationState, propose
 from bot.errors import LostRace, RecordAbsent, RootkeeperError, StoreError
-from bot.flow.decide import TRIES, Court, decide, heard
+from bot.flow.decide import TRIES, Court, Decided, consider_end, decide, heard
 from bot.flow.look import Look, Looks
 from bot.flow.ports import MeshPorts, Replies, Scheduler
 from bot.flow.propose import Draft, draft_plan
@@ -71,18 +71,32 @@ class FrontDesk:
         """A check or a verification, for everybody who asked for it until it was had."""
         self._guarded(waiting, intent.verb, intent.mesh, lambda: self._look(waiting, intent))
 
-    def decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
+    def decide(
+        self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
+    ) -> None:
         """Somebody pressed a button or typed its command.
 
         What fails is theirs to hear alone: anybody can press, and the button is still there.
         """
-        self._guarded(
-            lambda: (caller,), act, None, lambda: self._pressed(caller, act, rotation_id, note=note)
-        )
 
-    def _pressed(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
+        def work() -> None:
+            self._decide(caller, act, rotation_id, note=note, shown=shown)
+
+        self._guarded(lambda: (caller,), act, None, lambda: self._pressed(caller, work))
+
+    def consider_end(self, caller: Caller, rotation_id: RotationId) -> None:
+        """Somebody wants to know what ending here would leave."""
+
+        def work() -> None:
+            if mesh := self._mesh_of(caller, rotation_id):
+                considered = consider_end(self.court, mesh, caller, rotation_id=rotation_id)
+                self._answer(caller, considered)
+
+        self._guarded(lambda: (caller,), Act.END, None, lambda: self._pressed(caller, work))
+
+    def _pressed(self, caller: Caller, work: Callable[[], None]) -> None:
         try:
-            self._decide(caller, act, rotation_id, note=note)
+            work()
         except RecordAbsent:
             self.replies.reply(caller, Refused(sentence="There is no such rotation."))
         except RootkeeperError as fault:
@@ -160,14 +174,14 @@ class FrontDesk:
 
     def _request(self, caller: Caller, intent: Intent) -> None:
         mesh = self._mesh(intent)
-        person, refusal = heard(self.court, caller, Act.REQUEST, rotation=None)
-        if refusal:
-            self._audit_refusal(caller, intent.mesh, person, code=refusal.code)
-            self.replies.reply(caller, Refused(sentence=refusal.sentence))
+        hearing = heard(self.court, caller, Act.REQUEST, rotation=None)
+        if hearing.refusal:
+            self._audit_refusal(caller, intent.mesh, hearing.person, code=hearing.refusal.code)
+            self.replies.reply(caller, Refused(sentence=hearing.refusal.sentence))
         elif not self._is_busy(caller, self._active(intent.mesh)):
             lifetime = intent.lifetime or self.court.rules.root_lifetime
             draft = draft_plan(mesh, self.court.clock, self.court.keys, lifetime=lifetime)
-            self._propose(caller, intent, person, draft=draft)
+            self._propose(caller, intent, hearing.person, draft=draft)
 
     def _active(self, mesh: MeshName) -> Rotation | None:
         return next((r for r in self.court.store.active_rotations() if r.mesh == mesh), None)
@@ -246,21 +260,32 @@ class FrontDesk:
 
     # --- decisions -----------------------------------------------------------------------------------
 
-    def _decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
+    def _decide(
+        self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
+    ) -> None:
+        mesh = self._mesh_of(caller, rotation_id)
+        if mesh is None:
+            return
+        decided = decide(self.court, mesh, caller, act, rotation_id=rotation_id, note=note, shown=shown)
+        self._answer(caller, decided)
+        if not decided.refusal:
+            self.scheduler.advance_soon(rotation_id)
+
+    def _mesh_of(self, caller: Caller, rotation_id: RotationId) -> MeshPorts | None:
         mesh = self.meshes.get(self.court.store.rotation(rotation_id).mesh)
         if mesh is None:
-            self.replies.reply(
-                caller, Refused(sentence="This rotation's mesh is not in the settings any more.")
-            )
-            return
-        decided = decide(self.court, mesh, caller, act, rotation_id=rotation_id, note=note)
-        if decided.refusal:
-            self.replies.reply(caller, Refused(sentence=decided.sentence))
-            return
+            gone = Refused(sentence="This rotation's mesh is not in the settings any more.")
+            self.replies.reply(caller, gone)
+        return mesh
+
+    def _answer(self, caller: Caller, decided: Decided) -> None:
         outdated = decided.rotation.state is RotationState.STALE
-        said = Refused(sentence=decided.sentence) if outdated else Noted(sentence=decided.sentence)
-        self.replies.reply(caller, said)
-        self.scheduler.advance_soon(rotation_id)
+        if decided.offer:
+            self.replies.reply(caller, decided.offer)
+        elif decided.refusal or outdated:
+            self.replies.reply(caller, Refused(sentence=decided.sentence))
+        else:
+            self.replies.reply(caller, Noted(sentence=decided.sentence))
 
     # --- faults ----------------------------------------------------------------------------------------
 
@@ -302,6 +327,10 @@ class FrontDesk:
             message=message,
             hint=hint,
             reference=reference,
+        )
+        in_dialogs = tuple(caller for caller in callers if caller.view)
+        self._reply_all(
+            in_dialogs, Refused(sentence=f"That did not work: {message}", hint="The channel says more.")
         )
         try:
             self._post(failed)

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.core.authority import Authority, recognise
+from bot.core.authority import Authority, recognise, signing_root
 from bot.core.certificates import Certificate
 from bot.core.checks.rule import Policy
 from bot.core.checks.table import ROUTINE, VERIFICATION, evaluate
@@ -14,6 +14,12 @@ from bot.core.mesh import EVERYTHING, MeshSnapshot, Part
 from bot.core.record import Report
 from bot.core.reports import check_report, verify_report
 from bot.flow.ports import Clock, ClusterReader, MeshPorts
+
+CHECKED = EVERYTHING - {Part.ACCESS}
+"""What a check reads: everything but what only a rotation needs."""
+
+VERIFIED = CHECKED - {Part.POLICY}
+"""What says whether the root is everywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +79,7 @@ def check(reader: ClusterReader, clock: Clock) -> Look:
         ClusterUnreachable, ClusterForbidden: not even the cluster's identity could be read.
     """
     started = clock.now()
-    snapshot = reader.read(EVERYTHING)
+    snapshot = reader.read(CHECKED)
     now = clock.now()
     authority = recognise(snapshot)
     findings = evaluate(ROUTINE, snapshot, policy=Policy(), now=now)
@@ -88,7 +94,7 @@ def verify(reader: ClusterReader, clock: Clock, *, expected: Certificate | None 
         ClusterUnreachable, ClusterForbidden: not even the cluster's identity could be read.
     """
     started = clock.now()
-    snapshot = reader.read(EVERYTHING - {Part.POLICY})
+    snapshot = reader.read(VERIFIED)
     now = clock.now()
     authority = recognise(snapshot)
     return Look(
@@ -108,6 +114,5 @@ def verification(
 ) -> Report:
     """Judge a snapshot that is there already."""
     findings = evaluate(VERIFICATION, snapshot, policy=Policy(expected=expected), now=now)
-    secret = snapshot.ca_secret
-    target = expected or (secret.root.first if secret else None)
+    target = expected or signing_root(snapshot, authority)
     return verify_report(snapshot, authority, findings=findings, expected=target, now=now, took=now - started)

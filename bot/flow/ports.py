@@ -201,7 +201,7 @@ class Scheduler(Protocol):
 class Desk(Protocol):
     """What a door (slash command, button, dialog) hands over to; `flow.reception` is the real one.
 
-    Both return at once and never raise; what comes of it is told through Replies and the outbox.
+    All return at once and never raise; what comes of it is told through Replies and the outbox.
     """
 
     def command(self, caller: Caller, intent: Intent) -> Reply:
@@ -210,10 +210,19 @@ class Desk(Protocol):
         Gives what to say at once.
         """
 
-    def decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> Reply | None:
+    def decide(
+        self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
+    ) -> Reply | None:
         """Somebody pressed a button; `note` is their reason, as they typed it.
 
-        Gives what to say at once; None when the decision itself will say it.
+        `shown` is the seal of the EndOffered that they confirm; only `Act.END` needs one. Gives what
+        to say at once; None when the decision itself will say it.
+        """
+
+    def consider_end(self, caller: Caller, rotation_id: RotationId) -> Reply | None:
+        """Somebody wants to know what ending a rotation here would leave: answered with an EndOffered.
+
+        Gives what to say at once; None when the answer follows.
         """
 
 

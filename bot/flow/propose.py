@@ -11,13 +11,21 @@ from datetime import datetime, timedelta
 from bot.core.authority import Authority, recognise
 from bot.core.certificates import Certificate, SigningKey
 from bot.core.checks.rule import Policy
-from bot.core.checks.table import CANDIDATE, KEY_MATCHES, PREFLIGHT, evaluate, obstacles
+from bot.core.checks.table import (
+    BASELINE,
+    CANDIDATE,
+    KEY_MATCHES,
+    PREFLIGHT,
+    evaluate,
+    obstacles,
+    worth_knowing,
+)
 from bot.core.findings import Finding, Severity, Verdict
 from bot.core.issuing import extend_root, throw_away_leaf
 from bot.core.mesh import EVERYTHING, MeshSnapshot
 from bot.core.plan import Plan, differences
 from bot.core.planning import CitadelMesh, citadel_mesh, plan_extension, replace_first
-from bot.errors import CertificateUnusable, KeyUnusable
+from bot.errors import CertificateUnusable, ClusterUnreachable, KeyUnusable
 from bot.flow.ports import Clock, Keys, MeshPorts
 
 MakeCandidate = Callable[[CitadelMesh, SigningKey, datetime], Certificate]
@@ -56,9 +64,21 @@ def redraft_plan(mesh: MeshPorts, clock: Clock, keys: Keys, *, approved: Plan) -
 
 
 def why_stale(approved: Plan, draft: Draft) -> tuple[str, ...]:
-    """Why that plan must not be carried out any more; empty only when the same would be planned now."""
+    """Why that plan must not be carried out any more; empty only when the same would be planned now.
+
+    Raises:
+        ClusterUnreachable: nothing speaks against it, but not everything could be read to tell.
+    """
     if draft.plan is not None:
         return tuple(dict.fromkeys(differences(approved, draft.plan)))
+    unread = draft.snapshot.unread
+    if unread and all(f.verdict is Verdict.UNKNOWN for f in draft.obstacles):
+        missing = "; ".join(f"{u.what} ({u.reason})" for u in unread[:3])
+        more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
+        raise ClusterUnreachable(
+            f"not everything could be read: {missing}{more}",
+            hint="The request still stands. Try again; `rootkeeper doctor` names missing permissions.",
+        )
     return tuple(f.summary for f in draft.obstacles) or ("the mesh cannot be planned for any more",)
 
 
@@ -97,7 +117,7 @@ def _stopped(snapshot: MeshSnapshot, authority: Authority, check_id: str, reason
 
 
 def _proved(seen: CitadelMesh, candidate: Certificate, *, policy: Policy, now: datetime) -> Draft:
-    findings = evaluate(PREFLIGHT, seen.snapshot, policy=policy, now=now)
+    findings = evaluate((*PREFLIGHT, *BASELINE), seen.snapshot, policy=policy, now=now)
     found = obstacles(findings)
     if found:
         return Draft(snapshot=seen.snapshot, authority=seen.authority, plan=None, obstacles=found)
@@ -105,7 +125,7 @@ def _proved(seen: CitadelMesh, candidate: Certificate, *, policy: Policy, now: d
         seen,
         candidate,
         ca_cert_pem=replace_first(candidate, seen.secret.root.certificates),
-        findings=findings,
+        notes=worth_knowing(findings),
         at=now,
     )
     return Draft(snapshot=seen.snapshot, authority=seen.authority, plan=plan)

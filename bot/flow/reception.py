@@ -96,16 +96,29 @@ class Reception:
             return NOT_TAKEN
         return Begun(verb=verb, mesh=mesh, channel=self._channel)
 
-    def decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> Reply | None:
+    def decide(
+        self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
+    ) -> Reply | None:
         """Somebody pressed a button; gives what to say at once, if the decision itself will not say it."""
-        key = ("decide", act, rotation_id, caller.team, caller.user)
-        party = Party(callers=[caller], since=self._clock.now())
-        if self._under_way_before(key, party, shared=False):
-            return Noted(sentence=f"You pressed {act} before: it is being seen to, and its answer follows.")
 
         def work(_waiting: Waiting) -> None:
-            self._desk.decide(caller, act, rotation_id, note=note)
+            self._desk.decide(caller, act, rotation_id, note=note, shown=shown)
 
+        return self._press(caller, ("decide", act, rotation_id), work)
+
+    def consider_end(self, caller: Caller, rotation_id: RotationId) -> Reply | None:
+        """Somebody wants to know what ending here would leave; gives what to say at once, if anything."""
+
+        def work(_waiting: Waiting) -> None:
+            self._desk.consider_end(caller, rotation_id)
+
+        return self._press(caller, ("consider", Act.END, rotation_id), work)
+
+    def _press(self, caller: Caller, what: Key, work: Callable[[Waiting], None]) -> Reply | None:
+        key = (*what, caller.team, caller.user)
+        party = Party(callers=[caller], since=self._clock.now())
+        if self._under_way_before(key, party, shared=False):
+            return Noted(sentence="You pressed that before: it is being seen to, and its answer follows")
         return None if self._handed_over(key, party, kind=Errand.DECISION, work=work) else NOT_TAKEN
 
     def _under_way_before(self, key: Key, party: Party, *, shared: bool) -> Party | None:

@@ -1,13 +1,26 @@
-"""The scheduled check of one mesh: warns once a threshold, says a line a day, is loud when it could not run."""
+"""The scheduled check of one mesh: warns once a threshold, says a line a day, is loud when it could not run.
 
+A rotation of the mesh that stands paused is brought to mind beside it, in its own thread, once a day.
+"""
+
+from dataclasses import replace
 from datetime import datetime
 
 from bot.core.authority import AuthorityKind
 from bot.core.checks.table import PRESENT, READABLE, RECOGNISED
-from bot.core.findings import Finding, Verdict
+from bot.core.findings import Finding, Verdict, count_findings
 from bot.core.ids import MeshName
-from bot.core.notices import Notice, due_notice, worth_warning
+from bot.core.notices import (
+    Alarms,
+    Notice,
+    due_alarms,
+    due_notice,
+    due_reminder,
+    holders_of_no_account,
+    worth_warning,
+)
 from bot.core.record import (
+    Alarm,
     AuditEvent,
     Change,
     CheckCouldNotRun,
@@ -20,9 +33,12 @@ from bot.core.record import (
     Warned,
     warning_subject,
 )
+from bot.core.rotation import Rotation
+from bot.core.wording import span
 from bot.errors import LostRace, RootkeeperError
 from bot.flow.look import Look, Looks
 from bot.flow.ports import Clock, Keys, MeshPorts, Store
+from bot.flow.tell import milestone, telling
 
 BLINDING = (PRESENT.id, READABLE.id, RECOGNISED.id)
 """The checks that say why there is no root to judge."""
@@ -34,6 +50,7 @@ def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys, *, looks: Lo
     Raises:
         StoreError: nothing could be recorded, so nothing is told.
     """
+    _bring_to_mind(store, mesh.name, clock.now())
     try:
         seen = looks.check(mesh)
     except RootkeeperError as fault:
@@ -50,9 +67,27 @@ def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys, *, looks: Lo
         store.commit(loud)
         return
     try:
-        store.commit(_outcome(store, seen, mesh.name, now))
+        store.commit(_outcome(store, seen, mesh.name, now, keys))
     except LostRace:
         return  # another check of this mesh told it in the same moment
+
+
+def _bring_to_mind(store: Store, mesh: MeshName, now: datetime) -> None:
+    """What waits for a person is forgotten by people; needs no look at the mesh, which may be away."""
+    for rotation in store.active_rotations():
+        if rotation.mesh == mesh and due_reminder(rotation, now):
+            try:
+                store.commit(_reminder(rotation, now))
+            except LostRace:
+                continue  # decided, or brought to mind, in this very moment
+
+
+def _reminder(rotation: Rotation, now: datetime) -> Change:
+    since = f"for {span(now - rotation.paused_at)} now" if rotation.paused_at else "since before an upgrade"
+    note = f"It has been waiting for a decision {since}: {rotation.outcome or 'it is paused'}"
+    spoken = milestone(rotation, Event.STILL_PAUSED, at=now, note=note)
+    reminded = replace(rotation, reminded_at=now)
+    return telling(reminded, Event.STILL_PAUSED, at=now, milestone=spoken)
 
 
 def _why_blind(seen: Look) -> Finding | None:
@@ -76,18 +111,37 @@ def _could_not_run(
     loud = CheckCouldNotRun(mesh=mesh, at=now, message=message, hint=hint, last_success=last_success)
     subject = f"check/{keys.rotation_id()}"
     return Change(
-        check=CheckRecord(mesh=mesh, at=now, ok=False, summary=message, last_success=last_success),
+        check=CheckRecord(
+            mesh=mesh,
+            at=now,
+            ok=False,
+            summary=message,
+            last_success=last_success,
+            told_at=before.told_at if before else None,
+            alarming=before.alarming if before else (),
+            alarms_told=before.alarms_told if before else (),
+        ),
         messages=(Message(subject=subject, placement=Placement.NEW, content=loud),),
         audit=(AuditEvent(event=Event.CHECK_FAILED, at=now, mesh=mesh, detail=(("fault", message),)),),
     )
 
 
-def _outcome(store: Store, seen: Look, mesh: MeshName, now: datetime) -> Change:
-    report = seen.report
+def _outcome(store: Store, seen: Look, mesh: MeshName, now: datetime, keys: Keys) -> Change:
+    report, before = seen.report, store.last_check(mesh)
+    told_at = before.told_at if before else None
     notice = None
     if report.root is not None and report.remaining is not None and worth_warning(seen.snapshot):
         memory = store.notices(mesh)
-        notice = due_notice(mesh, report.root, remaining=report.remaining, memory=memory, now=now)
+        notice = due_notice(
+            mesh, report.root, remaining=report.remaining, memory=memory, told_at=told_at, now=now
+        )
+    rotating = any(r.mesh == mesh and r.changed_the_cluster for r in store.active_rotations())
+    alarms = due_alarms(
+        report.findings,
+        before=before,
+        ignored=holders_of_no_account(seen.snapshot, rotating=rotating),
+        heard=notice is not None and notice.threshold is not None,
+    )
     return Change(
         check=CheckRecord(
             mesh=mesh,
@@ -96,11 +150,23 @@ def _outcome(store: Store, seen: Look, mesh: MeshName, now: datetime) -> Change:
             summary=report.headline,
             remaining=report.remaining,
             last_success=now,
+            told_at=now if notice else told_at,
+            found=count_findings(report.findings),
+            alarming=alarms.standing,
+            alarms_told=alarms.told,
         ),
-        messages=_messages(report, notice),
+        messages=(*_messages(report, notice), *_alarm(report, alarms, keys)),
         given=notice.given if notice else (),
         audit=(AuditEvent(event=Event.CHECKED, at=now, mesh=mesh, detail=(("verdict", report.verdict),)),),
     )
+
+
+def _alarm(report: Report, alarms: Alarms, keys: Keys) -> tuple[Message, ...]:
+    if not alarms.fresh:
+        return ()
+    content = Alarm(report=report, check_ids=alarms.fresh)
+    subject = f"alarm/{report.mesh}/{keys.rotation_id()}"
+    return (Message(subject=subject, placement=Placement.NEW, content=content),)
 
 
 def _messages(report: Report, notice: Notice | None) -> tuple[Message, ...]:

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 from bot.core.authority import Authority, recognise
 from bot.core.certificates import Certificate
-from bot.core.components import reissued_at
+from bot.core.checks.table import HOLDERS
+from bot.core.components import RESTART_MARK, Reissues, pods_of, started_after
 from bot.core.findings import Verdict
-from bot.core.mesh import EVERYTHING, MeshSnapshot, ObjectRef, Part, Pod, SecretState, Workload
+from bot.core.mesh import MeshSnapshot, ObjectRef, Part, SecretState, Workload
 from bot.core.plan import Step, StepKind
 from bot.core.progress import Proof, StepState, Straggler
 from bot.core.rotation import Rotation
@@ -26,14 +27,20 @@ from bot.core.verification import (
     judge_webhooks,
     stragglers,
 )
-from bot.core.wording import count
+from bot.core.wording import count, share
 from bot.errors import ObjectAbsent, RootkeeperError
-from bot.flow.custody import AUTHORITY, secret_after, state_in, surely_gone, undisturbed, why_not, workload_of
-from bot.flow.look import verification
+from bot.flow.custody import (
+    AUTHORITY,
+    old_root_of,
+    secret_after,
+    state_in,
+    surely_gone,
+    undisturbed,
+    why_not,
+    workload_of,
+)
+from bot.flow.look import VERIFIED, verification
 from bot.flow.ports import MeshPorts
-
-MOUNT_DELAY = timedelta(minutes=2)
-"""The kubelet's sync: a process that started this soon after its secret's re-issue may have read the old one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +80,7 @@ class Run:
     def mark(self) -> str:
         """The restart mark: the same for every try of this step, another for every other step."""
         entered = self.state.entered_at or self.now
-        return entered.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return entered.strftime(RESTART_MARK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +151,7 @@ def _write_root(run: Run) -> Acted:
     expected = run.after if run.rotation.backwards else run.before
     pem = run.rotation.plan.new_pem
     if run.rotation.backwards:
-        pem = run.mesh.writer.backed_up_root(run.rotation.id)
+        pem = old_root_of(run.rotation, run.mesh)
     for rehearse in (True, False):
         run.mesh.writer.replace_root(pem, expected=expected, rotation_id=run.rotation.id, rehearse=rehearse)
     return Acted()
@@ -186,22 +193,15 @@ def _restart_if_behind(run: Run) -> Acted:
 
 
 def _behind(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
-    reissued = _secrets_ended(run)
-    pods = [p for p in snapshot.control_plane_pods if _belongs(p, workload) and not p.deleting]
-    return any(_started_before(pod, reissued_at(pod, snapshot) or reissued) for pod in pods) or not pods
+    """Judged as the verification does, by when the secrets were re-issued; if that is unknown, by the wait's end."""
+    pods, reissues = pods_of(workload, snapshot), Reissues.of(snapshot, run.target)
+    ended = _secrets_ended(run)
+    times = ((pod, reissues.at(pod) or ended) for pod in pods)
+    return any(at is None or not started_after(pod, at) for pod, at in times) or not pods
 
 
 def _secrets_ended(run: Run) -> datetime | None:
     return next((s.ended_at for step, s in run.rotation.walk if step.kind is StepKind.AWAIT_SECRETS), None)
-
-
-def _belongs(pod: Pod, workload: Workload) -> bool:
-    owner = f"{workload.ref.kind} {workload.ref.name}"
-    return pod.workload == owner and pod.ref.namespace == workload.ref.namespace
-
-
-def _started_before(pod: Pod, reissued: datetime | None) -> bool:
-    return pod.started_at is None or reissued is None or pod.started_at < reissued + MOUNT_DELAY
 
 
 def _rolled_over(run: Run) -> Proof:
@@ -214,6 +214,7 @@ def _rolled_over(run: Run) -> Proof:
     marked = workload.restarted_at == run.mark or _restarted_since(run, workload, snapshot)
     complete = workload.settled and marked
     fresh = min(workload.updated, workload.ready)
+    by_hand = workload.replaced_by_hand and workload.observed and workload.updated < workload.desired
     behind = Straggler(
         what=str(workload.ref),
         reason=workload.trouble or f"{workload.ready} of {workload.desired} ready, {workload.total} in all",
@@ -223,8 +224,16 @@ def _rolled_over(run: Run) -> Proof:
         complete=complete,
         done=fresh,
         total=workload.desired,
-        stragglers=() if complete else (behind,),
+        stragglers=() if complete else (_waiting_for_hands(workload) if by_hand else behind,),
         note=f"{count(workload.desired, 'replica')} new and ready",
+    )
+
+
+def _waiting_for_hands(workload: Workload) -> Straggler:
+    return Straggler(
+        what=str(workload.ref),
+        reason=f"its update strategy is OnDelete: {workload.updated} of {workload.desired} pods are new",
+        cure=f"delete its old pods by hand, one at a time: `kubectl -n {workload.ref.namespace} delete pod`",
     )
 
 
@@ -238,7 +247,7 @@ def _gone(run: Run) -> Proof:
 def _restarted_since(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
     """Somebody else's mark came after ours: then their restart will do, if it came after our beginning."""
     entered = run.state.entered_at
-    pods = [p for p in snapshot.control_plane_pods if _belongs(p, workload) and not p.deleting]
+    pods = pods_of(workload, snapshot)
     return bool(pods) and all(entered and p.started_at and p.started_at > entered for p in pods)
 
 
@@ -276,7 +285,7 @@ def _share(verdicts: Iterable[HolderVerdict], noun: str, good: str) -> str:
     """`2 of 3 webhooks carry the root`: of those that count."""
     counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
     fine = sum(1 for v in counted if v.verdict is Verdict.OK)
-    return f"{fine:,} of {count(len(counted), noun)} {good}"
+    return share(fine, len(counted), noun=noun, verb=good)
 
 
 def _secrets(run: Run) -> Proof:
@@ -322,7 +331,7 @@ def _refused_servers(snapshot: MeshSnapshot, target: Certificate) -> set[ObjectR
 
 
 def _proxies(run: Run) -> Proof:
-    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.PROXIES}))
+    snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.SECRETS, Part.PROXIES}))
     return _proof_of(judge_proxies(snapshot, run.target), snapshot, run, holder=Holder.PROXY, noun="proxy")
 
 
@@ -330,15 +339,26 @@ def _proxies(run: Run) -> Proof:
 
 
 def _verify(run: Run) -> Proof:
-    snapshot = run.mesh.reader.read(EVERYTHING - {Part.POLICY})
+    return prove_everything(run, run.mesh.reader.read(VERIFIED))
+
+
+def prove_everything(run: Run, snapshot: MeshSnapshot) -> Proof:
+    """Judge everything in a snapshot of VERIFIED; what is not proved always has a name.
+
+    Raises:
+        ClusterConflict, ObjectAbsent, ClusterUnreachable: the CA secret is not as this walk left it.
+    """
     undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
     authority: Authority = recognise(snapshot)
     report = verification(snapshot, authority, expected=run.target, started=run.now, now=snapshot.taken_at)
     judged = sum(t.total - t.skipped for t in report.tallies)
+    by_holder = {check.id for check in HOLDERS}  # what is behind there is a straggler by itself
     failed = tuple(
-        Straggler(what=f.check_id, reason=f.summary, cure=f.hint, verdict=f.verdict)
+        Straggler(
+            what=f.check_id, reason="; ".join((f.summary, *f.offenders[:3])), cure=f.hint, verdict=f.verdict
+        )
         for f in report.findings
-        if f.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN) and f.check_id.startswith("ca.")
+        if f.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN) and not (f.check_id in by_holder and f.offenders)
     )
     return Proof(
         complete=report.verdict is Verdict.OK,

@@ -23,7 +23,7 @@ from bot.core.rotation import Person, Rotation
 MAX_SHOWN = 10
 """More stragglers than this go into a file."""
 
-RESULTS = (Event.DONE, Event.FAILED, Event.ROLLED_BACK)
+RESULTS = (Event.DONE, Event.FAILED, Event.ROLLED_BACK, Event.ENDED_SHORT)
 """How a rotation ends: told to the whole channel."""
 
 

@@ -4,6 +4,7 @@ Each step says what it saw; the first that did not see it ends the story.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Story:
     began: float = field(default_factory=time.monotonic)
     card: str = ""
     """The approval card's ts."""
+    serials_before: set[str] = field(default_factory=set)
+    """Of the roots that the mesh's processes held when a rotation was asked for."""
 
     def tell(self, what: str) -> None:
         """A line for a step that was so."""
@@ -113,6 +116,8 @@ def check(story: Story) -> None:
 
 def transition(story: Story) -> None:
     """A plan is proposed; its card asks for somebody else's approval."""
+    if story.cluster is not None:
+        story.serials_before = {t.serial for t in story.cluster.truths()}
     _typed(story, ADA, f"/istio-root transition {story.mesh} lifetime=10y the root ends in twelve days")
     card = story.seen(lambda m: _has_button(m, "approve"), what="the approval card")
     story.card = card.ts
@@ -172,6 +177,8 @@ def truth(story: Story) -> None:
     serials = {t.serial for t in truths}
     if len(serials) != 1 or not truths:
         raise NotSo(f"{len(truths)} processes hold {len(serials)} different roots")
+    if serials & story.serials_before:
+        raise NotSo(f"all {len(truths)} processes still hold the old root")
     forbidden = [
         e
         for e in story.cluster.audit()
@@ -179,15 +186,20 @@ def truth(story: Story) -> None:
     ]
     if forbidden:
         raise NotSo(f"the bot tried to {forbidden[0].verb} a secret")
-    story.tell(f"all {len(truths)} processes of the mesh hold one root; no secret was deleted or created")
+    story.tell(
+        f"all {len(truths)} processes of the mesh hold one root, a new one; no secret was deleted or created"
+    )
 
 
 def verify(story: Story) -> None:
     """`verify` agrees."""
     _typed(story, GRACE, f"/istio-root verify {story.mesh}")
     report = story.seen(
-        lambda m: "holders have the root" in m.content.text, what="the report of the verification"
+        lambda m: f"Verify of {story.mesh}:" in m.content.text, what="the report of the verification"
     )
+    text = report.content.text
+    if not (text.startswith("✅") and re.search(r": all [\d,]+ holders have the root", text)):
+        raise NotSo(f"the verification says: {text}")
     story.tell(f"verify: {report.content.text}")
 
 

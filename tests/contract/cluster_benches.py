@@ -1,13 +1,15 @@
 """Meshes to hold the cluster's ports against: the fake, and the real edge on the stand-in cluster.
 
-A bench is one mesh with its reader and writer and the hands of its administrator. A real API
-server is a third: derive from KubeBench and give it an administrator's client.
+A bench is one mesh with its reader and writer and the hands of its administrator. The real API
+server is one more, in the real layer: `tests/real/contract_sides.py`.
 """
 
 import base64
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -48,6 +50,8 @@ class Bench(Protocol):
 
     reader: ClusterReader
     writer: ClusterWriter
+    recent: bool
+    """Its Kubernetes tells who wrote what and can lock a secret: 1.18 and later."""
 
     def touch_metadata(self) -> None:
         """Annotate the CA secret."""
@@ -111,6 +115,7 @@ class FakeBench:
         self.cluster = FakeCluster(SystemTime())
         self.reader: ClusterReader = self.cluster
         self.writer: ClusterWriter = self.cluster
+        self.recent = True
 
     def touch_metadata(self) -> None:
         self.cluster.touch_metadata()
@@ -170,6 +175,7 @@ class KubeBench:
             client, mesh=MeshName("prod"), namespace=SYSTEM, clock=SystemTime(), proxy_seconds=5
         )
         self.writer: ClusterWriter = KubeWriter(client, SYSTEM)
+        self.recent = True
 
     def touch_metadata(self) -> None:
         self._patch(_secret(CA_SECRET), {"metadata": {"annotations": {"somebody/was": "here"}}})
@@ -205,6 +211,7 @@ class StandInBench(KubeBench):
     def __init__(self, cluster: RunningCluster, client: KubeClient, admin: KubeClient) -> None:
         super().__init__(client, admin)
         self.cluster = cluster
+        self.recent = cluster.do(lambda it: it.age.tells_writers)
 
     def remove_ca_secret(self) -> None:
         self._vanish(CA_SECRET)
@@ -239,6 +246,8 @@ class StandInBench(KubeBench):
 
 
 SMALL = Scene(accounts=(("bank", ("ledger",)), ("shop", ("cart", "frontend"))))
+OLDEST_ROTATED = "v1.13.12-gke.30"
+"""The oldest Kubernetes through which a root may be rotated."""
 
 
 @contextmanager
@@ -248,9 +257,9 @@ def fake_bench(_directory: Path) -> Iterator[Bench]:
 
 
 @contextmanager
-def stand_in_bench(directory: Path) -> Iterator[StandInBench]:
+def stand_in_bench(directory: Path, *, scene: Scene = SMALL) -> Iterator[StandInBench]:
     """A stand-in cluster of its own."""
-    with running_cluster(SMALL) as cluster:
+    with running_cluster(scene) as cluster:
         client = _impatient(cluster.write_kubeconfig(directory / "bot"))
         admin = _impatient(cluster.write_kubeconfig(directory / "admin", admin=True))
         try:
@@ -268,4 +277,5 @@ def _impatient(kubeconfig: Path) -> KubeClient:
 BENCHES: dict[str, Callable[[Path], AbstractContextManager[Bench]]] = {
     "fake": fake_bench,
     "stand-in": stand_in_bench,
+    "stand-in of 1.13": partial(stand_in_bench, scene=replace(SMALL, kubernetes=OLDEST_ROTATED)),
 }

@@ -1,6 +1,6 @@
 """The clusters that the contract is held against, and a few words to speak with them.
 
-To hold a real API server to the same sentences, add its side to ``SIDES``.
+The real API server is one more, in the real layer: ``tests/real/contract_sides.py``.
 """
 
 import base64

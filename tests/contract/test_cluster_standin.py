@@ -126,6 +126,7 @@ def test_a_dry_run_answers_as_if_but_changes_nothing(side: Side) -> None:
     )
 
     assert answer.data == {"a": text64("2")}
+    assert answer.metadata.resource_version == before.metadata.resource_version
     found = side.core.read_namespaced_secret("dry", side.namespace)
     assert (found.data, found.metadata.resource_version) == (before.data, before.metadata.resource_version)
 

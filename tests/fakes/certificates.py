@@ -6,7 +6,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
+
+PRINTABLE = _ASN1Type.PrintableString
+"""How Go encodes a name that may be; the library would take UTF-8."""
 
 KEY_NUMBER = 0x0C17ADE1
 """Makes the CA's key; a number is no secret, and no key material stands in a file."""
@@ -31,7 +35,7 @@ def root_pem(
     organization: str = "cluster.local",
 ) -> bytes:
     """A root as Citadel makes them: one O, CA:TRUE, keyCertSign, no key ids."""
-    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)])
+    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization, PRINTABLE)])
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)

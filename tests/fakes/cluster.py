@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from bot.core.certificates import SigningKey, read_bundle, read_signing_key
 from bot.core.ids import ClusterUid, MeshName, RotationId
 from bot.core.mesh import (
+    Access,
     ForeignSigns,
     MeshSnapshot,
     MutualTls,
@@ -82,6 +83,7 @@ class FakeCluster:
         self.skew = timedelta(0)
         self.foreign = ForeignSigns()
         self.mutual_tls = MutualTls(mesh_policy="strict", destination_rules=1, control_plane=True)
+        self.access = Access(kubernetes="v1.37.2")
         self.unread: list[Unread] = []
         self.effects: list[str] = []
         """What was really written: `replace_root`, `restart istio-citadel`."""
@@ -90,13 +92,14 @@ class FakeCluster:
         self._serial = 100
         self._key = a_key()
         end = clock.now().replace(microsecond=0) + timedelta(days=days_left)
-        root = root_pem(self._key, not_before=end - timedelta(days=365), not_after=end)
+        began = min(end - timedelta(days=365), clock.now() - timedelta(days=30)).replace(microsecond=0)
+        root = root_pem(self._key, not_before=began, not_after=end)
         data = {ROOT_KEY: root, PRIVATE_KEY: key_pem(self._key)}
         self.secret: Secret | None = Secret("uid-ca", data | dict.fromkeys(_EMPTY, b""))
         self.backup: Secret | None = Secret("uid-backup", {})
         self.lease: tuple[RotationId, datetime] | None = None
-        self._born = end - timedelta(days=30)
-        self.plane = [Plane(name, self._born, root) for name in PLANE]
+        self._born = min(end - timedelta(days=30), clock.now() - timedelta(days=1))
+        self.plane = [Plane(name, self._born + timedelta(hours=1), root) for name in PLANE]
         self.members = [self._member(*account, root) for account in accounts]
         for part in self.plane:
             part.shown = self._shown_by(part, root)
@@ -128,12 +131,19 @@ class FakeCluster:
     def settle(self) -> None:
         """End every rollout; a restarted process reads the root as it is now."""
         for part in self.plane:
-            if part.rolling:
-                part.rolling = False
-                part.starts += 1
-                part.started_at = self.clock.now()
-                part.root = self._live_root()
-                part.shown = self._shown_by(part, part.root or self.trust_root)
+            if part.rolling and not part.by_hand:
+                self._start(part)
+
+    def delete_pods(self, component: str) -> None:
+        """Somebody deletes a component's pods; the new ones are made from the newest template."""
+        self._start(self.of_plane(component))
+
+    def _start(self, part: Plane) -> None:
+        part.rolling = False
+        part.starts += 1
+        part.started_at = part.made_at = self.clock.now()
+        part.root = self._live_root()
+        part.shown = self._shown_by(part, part.root or self.trust_root)
 
     def _live_root(self) -> bytes:
         return self.secret.data.get(ROOT_KEY, b"") if self.secret else b""
@@ -233,6 +243,8 @@ class FakeCluster:
                 return replace(snapshot, proxies=proxies)
             case Part.POLICY:
                 return replace(snapshot, mutual_tls=self.mutual_tls)
+            case Part.ACCESS:
+                return replace(snapshot, access=self.access)
 
     def _with_authority(self, snapshot: MeshSnapshot) -> MeshSnapshot:
         hidden = any("istio-ca-secret" in unread.what for unread in snapshot.unread)
@@ -273,6 +285,7 @@ class FakeCluster:
                 service=f"{SYSTEM}/{name}",
             )
             for kind, name, entry in WEBHOOKS
+            if entry in self.webhook_roots
         )
 
     def signing_key(self, expected: SecretState) -> SigningKey:

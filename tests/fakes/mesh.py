@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.core.certificates import describe_key, read_bundle
+from bot.core.certificates import KeyFacts, describe_key, read_bundle
 from bot.core.mesh import (
     CaSecret,
     Container,
@@ -38,6 +38,10 @@ class Plane:
     """The certificate that its webhook serves: what its secret held at its start."""
     trouble: str = ""
     starts: int = 0
+    by_hand: bool = False
+    """A changed template reaches only pods that somebody deletes."""
+    made_at: datetime | None = None
+    """When its pod was made; None for one whose container was only started again in place."""
 
     @property
     def ref(self) -> ObjectRef:
@@ -55,6 +59,7 @@ class Plane:
             total=1,
             observed=True,
             restarted_at=self.restarted_at,
+            replaced_by_hand=self.by_hand,
             trouble=self.trouble,
         )
 
@@ -74,6 +79,7 @@ class Plane:
             phase="Running",
             ready=True,
             started_at=self.started_at,
+            created_at=self.made_at,
             containers=(self._container,),
         )
 
@@ -177,9 +183,15 @@ class Secret:
             state=self.state,
             immutable=self.immutable,
             root=read_bundle(self.data.get(ROOT_KEY, b"")),
-            key=describe_key(self.data.get(PRIVATE_KEY, b"")),
+            key=_key_facts(self.data.get(PRIVATE_KEY)),
             labels=tuple(sorted(self.labels.items())),
             annotations=tuple(sorted(self.annotations.items())),
             owners=self.owners,
             managers=self.managers,
         )
+
+
+def _key_facts(pem: bytes | None) -> KeyFacts:
+    if pem is None:
+        return KeyFacts(public_key_digest="", kind="", fault=f"the secret has no {PRIVATE_KEY}")
+    return describe_key(pem)

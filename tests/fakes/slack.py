@@ -73,14 +73,23 @@ class FakeDesk:
     def __init__(self) -> None:
         self.commands: list[tuple[Caller, Intent]] = []
         self.decisions: list[tuple[Caller, Act, RotationId, str]] = []
+        self.confirmed: list[str] = []
+        self.considered: list[tuple[Caller, RotationId]] = []
         self.says: Reply | None = None
 
     def command(self, caller: Caller, intent: Intent) -> Reply:
         self.commands.append((caller, intent))
         return self.says or Begun(verb=intent.verb, mesh=intent.mesh, channel="C0MESH")
 
-    def decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> Reply | None:
+    def decide(
+        self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
+    ) -> Reply | None:
         self.decisions.append((caller, act, rotation_id, note))
+        self.confirmed.append(shown)
+        return self.says
+
+    def consider_end(self, caller: Caller, rotation_id: RotationId) -> Reply | None:
+        self.considered.append((caller, rotation_id))
         return self.says
 
 

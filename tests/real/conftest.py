@@ -1,11 +1,11 @@
 """Fixtures of the real layer: one control plane and one Citadel mesh for the whole session."""
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
+from tests.layers import missing_tool
 from tests.testbed import build
 from tests.testbed.bed import TestBed
 from tests.testbed.mesh import CitadelMesh
@@ -14,16 +14,26 @@ ROOT_LIFETIME = timedelta(days=12)  # short enough that every check has somethin
 
 
 @pytest.fixture(scope="session")
-def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestBed]:
-    """Start a real control plane, or skip with the reason (CI: fail). Building is `make testbed`'s part."""
+def built() -> None:
+    """Skip with the reason where there is no test bed (CI: fail). Building is `make testbed`'s part."""
     reason = build.available()
     if reason is None and not build.built():
         reason = "the test bed is not built: run `python -m tests.testbed build` once (20 minutes)"
     if reason is not None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        missing_tool(reason)
+
+
+@pytest.fixture(scope="session")
+def bed(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestBed]:
+    """Start a real control plane."""
     with TestBed(tmp_path_factory.mktemp("testbed")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(built: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestBed]:
+    """Start a real API server with nothing behind it."""
+    with TestBed(tmp_path_factory.mktemp("server"), alone=True) as running:
         yield running
 
 

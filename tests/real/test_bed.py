@@ -1,10 +1,7 @@
 """The test bed is what it claims to be: a real mesh. Everything else in this layer rests on it."""
 
 import base64
-import contextlib
-import http.client
 import json
-import ssl
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -14,8 +11,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from kubernetes import client, config, stream
 
+from tests.real.asking import certificates_by_exec, certificates_by_port_forward, served
 from tests.testbed import build, processes
 from tests.testbed.bed import TestBed
 from tests.testbed.mesh import CA_SECRET, CITADEL_DEPLOYMENT, CitadelMesh
@@ -69,7 +66,7 @@ def test_webhook_servers_show_their_mounted_certificates_through_a_port_forward(
 
     for label in ("galley", "sidecarInjectorWebhook"):
         (pod,) = mesh.pods(label, namespace="istio-system")
-        shown = x509.load_der_x509_certificate(_served(mesh, "istio-system", pod["metadata"]["name"]))
+        shown = x509.load_der_x509_certificate(served(mesh, "istio-system", pod["metadata"]["name"]))
         account = pod["spec"]["serviceAccountName"]
 
         shown.verify_directly_issued_by(root)
@@ -89,7 +86,7 @@ def test_requests_pass_over_mutual_tls(mesh: CitadelMesh) -> None:
 
 
 def test_exec_asks_the_envoy_of_that_very_pod(mesh: CitadelMesh) -> None:
-    answers = {pod: _certificates_by_exec(mesh, *pod) for pod in mesh.proxies()}
+    answers = {pod: certificates_by_exec(mesh, *pod) for pod in mesh.proxies()}
 
     assert sorted(_identity(answer) for answer in answers.values()) == [
         "spiffe://cluster.local/ns/default/sa/httpbin",
@@ -100,9 +97,9 @@ def test_exec_asks_the_envoy_of_that_very_pod(mesh: CitadelMesh) -> None:
 
 def test_port_forward_leads_to_the_same_envoy_as_exec(mesh: CitadelMesh) -> None:
     for namespace, name in mesh.proxies():
-        forwarded = _certificates_by_port_forward(mesh, namespace, name)
+        forwarded = certificates_by_port_forward(mesh, namespace, name)
 
-        assert forwarded == _certificates_by_exec(mesh, namespace, name)
+        assert forwarded == certificates_by_exec(mesh, namespace, name)
 
 
 def test_the_audit_log_tells_who_wrote_what(mesh: CitadelMesh) -> None:
@@ -205,7 +202,7 @@ def _restart_citadel(mesh: CitadelMesh) -> None:
 
 
 def _loaded_serials(mesh: CitadelMesh) -> set[str]:
-    answers = (_certificates_by_exec(mesh, *pod) for pod in mesh.proxies())
+    answers = (certificates_by_exec(mesh, *pod) for pod in mesh.proxies())
     return {answer["certificates"][0]["ca_cert"][0]["serial_number"] for answer in answers}
 
 
@@ -244,62 +241,3 @@ def _identity(certificates: dict[str, Any]) -> str:
     (chain,) = certificates["certificates"][0]["cert_chain"]
     (identity,) = (name["uri"] for name in chain["subject_alt_names"] if "uri" in name)
     return str(identity)
-
-
-def _core(mesh: CitadelMesh) -> client.CoreV1Api:
-    configuration = client.Configuration()
-    config.load_kube_config(  # type: ignore[no-untyped-call]
-        config_file=str(mesh.bed.kubeconfig), client_configuration=configuration
-    )
-    return client.CoreV1Api(client.ApiClient(configuration))
-
-
-def _certificates_by_exec(mesh: CitadelMesh, namespace: str, pod: str) -> dict[str, Any]:
-    answer = stream.stream(
-        _core(mesh).connect_get_namespaced_pod_exec,
-        pod,
-        namespace,
-        container="istio-proxy",
-        command=["pilot-agent", "request", "GET", "certs"],
-        stdout=True,
-        stderr=True,
-        stdin=False,
-        tty=False,
-        _preload_content=False,
-    )
-    try:
-        answer.run_forever(timeout=20)
-        assert answer.returncode == 0, answer.read_stderr()
-        parsed: dict[str, Any] = json.loads(answer.read_stdout())
-    finally:
-        answer.sock.shutdown()  # close() does nothing once the server has closed, and the socket stays open
-    return parsed
-
-
-def _served(mesh: CitadelMesh, namespace: str, pod: str) -> bytes:
-    """The certificate in DER that a pod's port 443 shows, without judging it."""
-    forward = stream.portforward(
-        _core(mesh).connect_get_namespaced_pod_portforward, pod, namespace, ports="443"
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    # 1.3 sends tickets after the handshake; unread, they make the client's thread fail at the end
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    through = forward.socket(443)
-    through.settimeout(10)
-    with context.wrap_socket(through, server_hostname="webhook") as connection:
-        return connection.getpeercert(binary_form=True) or b""
-
-
-def _certificates_by_port_forward(mesh: CitadelMesh, namespace: str, pod: str) -> dict[str, Any]:
-    """Read by the answer's own framing (Envoy sends chunks): the end of the connection is never told."""
-    forward = stream.portforward(
-        _core(mesh).connect_get_namespaced_pod_portforward, pod, namespace, ports="15000"
-    )
-    connection = http.client.HTTPConnection("127.0.0.1")
-    connection.sock = forward.socket(15000)
-    connection.sock.settimeout(10)
-    connection.request("GET", "/certs")
-    with contextlib.closing(connection):
-        parsed: dict[str, Any] = json.loads(connection.getresponse().read())
-    return parsed

@@ -20,6 +20,7 @@ from bot.sandbox.run import MESH, BotChild, bot_settings
 from bot.sandbox.slack.messages import Message
 from bot.sandbox.slack.running import RunningSlack, running_slack
 from bot.sandbox.slack.workspace import ADA, GRACE
+from tests.real.asking import loaded_roots
 from tests.testbed.audit import AuditEvent
 from tests.testbed.bed import TestBed
 from tests.testbed.mesh import CitadelMesh
@@ -131,6 +132,9 @@ def test_a_real_root_is_extended_under_traffic_without_a_failed_request(stage: S
     }
     assert _same_subject_and_key(old, new)
     assert set(mesh.workload_roots().values()) == {new}
+    shown = loaded_roots(mesh)
+    assert len(shown) == 3
+    assert all(roots == {_as_envoy_says(new)} for roots in shown.values()), shown
     assert _openssl_accepts(new, leaves, tmp_path / "new-root")
     assert _openssl_accepts(old, _leaves(mesh), tmp_path / "old-root")
     assert before in _backups(mesh)
@@ -188,6 +192,11 @@ def _same_subject_and_key(one: bytes, other: bytes) -> bool:
         first.subject.public_bytes() == second.subject.public_bytes()
         and first.public_key() == second.public_key()
     )
+
+
+def _as_envoy_says(root: bytes) -> tuple[int, str]:
+    certificate = x509.load_pem_x509_certificate(root)
+    return certificate.serial_number, f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _leaves(mesh: CitadelMesh) -> list[bytes]:

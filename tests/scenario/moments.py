@@ -2,11 +2,16 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
+from bot.core.progress import StepStatus
+from bot.core.rotation import Rotation
 from bot.sandbox.cluster.objects import Json, copy_of
 from bot.sandbox.cluster.resources import DEPLOYMENTS, SECRETS, Resource
 from bot.sandbox.cluster.standin import ClusterStandIn
 from bot.sandbox.cluster.store import Change, Happened
+from tests.scenario.room import Room
 
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 CA = "istio-system/istio-ca-secret"
@@ -79,3 +84,23 @@ def somebody_adds_a_key(value: Json) -> None:
 def remove(resource: Resource, key: str) -> Callable[[ClusterStandIn], None]:
     """An object is gone."""
     return lambda cluster: cluster.store.remove(resource, key)
+
+
+def let_the_deadline_pass(room: Room) -> None:
+    """The bot is down for so long that the step that is waited for is overdue when it comes back."""
+    room.settled()
+    room.bot.end()
+    room.without_connection()
+    room.time_passes(_overdue)
+    room.start()
+
+
+def _overdue(rotation: Rotation) -> Rotation:
+    """As if the step that is waited for had been begun long ago."""
+    step, state = rotation.current or (None, None)
+    assert step is not None
+    assert state is not None
+    assert state.status in (StepStatus.ACTING, StepStatus.WAITING)
+    long_ago = timedelta(hours=1)
+    assert state.deadline_at is not None
+    return rotation.with_step(replace(state, deadline_at=state.deadline_at - long_ago))

@@ -147,7 +147,9 @@ def test_at_the_click_an_unreachable_cluster_decides_nothing_and_the_card_stays(
     assert "approve" in buttons(room.message(ts))
 
 
-def test_cancelled_while_the_backup_cannot_be_made_it_ends_before_anything_was_written(room: Room) -> None:
+def test_row_62_cancelled_while_the_backup_cannot_be_made_it_ends_before_anything_was_written(
+    room: Room,
+) -> None:
     ts = room.pending()
     room.inject(
         effect=Effect.STATUS, verb="patch", resource="secrets", name="rootkeeper-backup", code=500, times=9999

@@ -45,8 +45,16 @@ def scene(**knobs: Any) -> Scene:
     return Scene(accounts=SMALL.accounts, contexts=SMALL.contexts, **knobs)
 
 
-def test_a_mesh_without_mutual_tls_is_told_that_nothing_needs_to_be_done() -> None:
+def test_a_mesh_without_mutual_tls_whose_webhooks_need_the_root_is_told_what_stops() -> None:
     with open_room(scene(mutual_tls=MutualTls.OFF)) as room:
+        said = asked(room, "check")
+
+    assert "at its end no pod gets a sidecar and no configuration of Istio can be applied" in said
+    assert "nothing needs to be done" not in said.lower()
+
+
+def test_a_mesh_with_neither_mutual_tls_nor_webhooks_is_told_that_nothing_needs_to_be_done() -> None:
+    with open_room(scene(mutual_tls=MutualTls.OFF, webhooks=False)) as room:
         said = asked(room, "check")
 
     assert "mtls.use" not in said, "it is settled, not unknown"
@@ -104,7 +112,7 @@ def test_row_48_proxies_with_odd_pages_are_unknown_by_name_each_with_its_reason(
         assert "\tunknown\t" in row
 
 
-def test_more_than_ten_stragglers_come_as_a_file_in_the_thread_of_the_report(odd: Room) -> None:
+def test_row_37_more_than_ten_stragglers_come_as_one_file_in_the_thread_of_the_report(odd: Room) -> None:
     odd.settled()
     report = odd.seen(lambda m: "Verify of prod" in m.content.text, "the report")
 

@@ -48,9 +48,13 @@ class TestBed:
 
     __test__ = False  # pytest collects classes named Test*
 
-    def __init__(self, directory: Path | None = None, *, binaries: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path | None = None, *, binaries: Path | None = None, alone: bool = False
+    ) -> None:
+        """`alone`: etcd and the API server only, for what is asked of objects and of nobody who acts on them."""
         self._given = directory
         self._binaries = binaries
+        self._alone = alone
         self._processes: list[Process] = []
         self._tokens = {ADMIN: keys.token(), KUBELET: keys.token()}
         self._kubeconfigs: dict[tuple[str, str], Path] = {}
@@ -150,6 +154,8 @@ class TestBed:
         self._start_api_server(etcd)
         for user, path in ((ADMIN, self.kubeconfig), (KUBELET, self.data / "kubelet.kubeconfig")):
             self._write_kubeconfig(path, user, self._tokens[user])
+        if self._alone:
+            return
         self._start_controller_manager()
         self._start_kwok()
         ready = processes.wait_until

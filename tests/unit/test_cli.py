@@ -245,6 +245,7 @@ def test_an_audit_record_that_was_never_written_is_intact(cluster: FakeCluster, 
 
     assert result.exit_code == 0, result.output
     assert "intact: 0 rows" in result.stdout
+    assert "0" * 64 in result.stdout
     assert cluster.reads == []
     assert (tmp_path / "var").exists()
 

@@ -9,12 +9,15 @@ BUILDER, FINAL = stages()
 
 
 def test_what_is_installed_is_locked_by_hashes_and_built_elsewhere() -> None:
-    installs = [command for command in BUILDER.all("RUN") if " pip install" in command]
+    *fetched, built = [command for command in BUILDER.all("RUN") if " pip install" in command]
+    (made,) = [command for command in BUILDER.all("RUN") if " pip wheel" in command]
 
-    assert len(installs) == 2
-    assert "--require-hashes -r requirements.lock" in installs[0]
-    assert "--only-binary :all:" in installs[0], "no compiler, and no code of a package runs at its install"
-    assert "--no-deps ." in installs[1]
+    assert len(fetched) == 2
+    for command in fetched:
+        assert re.search(r"--require-hashes -r requirements(-build)?\.lock", command)
+        assert "--only-binary :all:" in command, "no compiler, and no code of a package runs at its install"
+    assert "--no-deps --no-build-isolation" in made, "isolation would fetch the builder anew, without hashes"
+    assert "--no-deps --no-index wheels/" in built
 
 
 def test_the_final_stage_installs_nothing_and_can_install_nothing() -> None:

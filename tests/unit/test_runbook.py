@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot import errors
-from bot.core.checks.table import ALL
+from bot.core.checks.table import ALL, BASELINE, FORBIDDING_NOTE, INFORMING
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
@@ -117,3 +117,15 @@ def test_no_command_deletes_the_ca_secret() -> None:
     assert not [
         one for one in commands if "delete" in one and ("istio-ca-secret" in one or "rootkeeper" in one)
     ]
+
+
+def test_what_forbids_a_rotation_is_said_as_it_is() -> None:
+    _, _, said = RUNBOOK.partition("\nEvery finding of `check`")
+    said = said.split("\n")[0]
+
+    def named_after(words: str) -> set[str]:
+        return set(re.findall(r"`([a-z]+\.[a-z_]+)`", said.split(words, 1)[1].split(". ", 1)[0]))
+
+    assert named_after("Never forbidding: ") == {check.id for check in INFORMING}
+    assert named_after("Forbidding although it is a note: ") == {FORBIDDING_NOTE.id}
+    assert named_after("What holds which root already ") == {check.id for check in BASELINE}

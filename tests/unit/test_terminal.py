@@ -2,6 +2,7 @@
 
 import io
 import os
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,24 @@ def test_a_pipe_gets_whole_lines() -> None:
     lines = shown(lambda console: terminal.show_report(console, long), piped=True).splitlines()
 
     assert any("very-long-name-" * 20 in line for line in lines)
+
+
+def test_what_the_mesh_says_cannot_drive_the_terminal() -> None:
+    hostile = "argo\x1b]0;owned\x07\x1b[2J\x9b31m\u202etxt"
+    finding = Finding(
+        check_id="ca.owner",
+        verdict=Verdict.NOT_OK,
+        severity=Severity.WARNING,
+        summary=hostile,
+        hint=hostile,
+        offenders=(hostile,),
+    )
+    odd = replace(a_report(), headline=hostile, evidence=(hostile,), findings=(finding,), unread=(hostile,))
+
+    text = shown(lambda console: terminal.show_report(console, odd))
+
+    assert not {c for c in text if unicodedata.category(c) in ("Cc", "Cf")} - {"\n"}
+    assert text.count("argo]0;owned") == 6
 
 
 def test_square_brackets_of_the_mesh_are_text_and_no_markup() -> None:

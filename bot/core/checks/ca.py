@@ -1,36 +1,50 @@
 """Rules about the CA: its secret, its root, its key, its processes."""
 
+import re
 from datetime import timedelta
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.name import _ASN1Type as StringType
+from cryptography.x509.oid import NameOID
 
 from bot.core.authority import AuthorityKind
-from bot.core.certificates import Certificate, why_not_a_signer, why_not_issued_by
-from bot.core.checks.rule import Judged, Scene, not_ok, ok, skipped, unknown
+from bot.core.certificates import (
+    MIN_RSA_BITS,
+    SIGNING_CURVES,
+    UNPARSABLE,
+    Certificate,
+    why_not_a_signer,
+    why_not_issued_by,
+)
+from bot.core.checks.holders import nothing_at_stake
+from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
 from bot.core.findings import Severity
+from bot.core.flags import variable
 from bot.core.mesh import CaSecret, Part
+from bot.core.ownership import keepers
 from bot.core.versions import citadel_has_rotator, citadel_may_lose_its_key, citadel_rotator_renames
-from bot.core.wording import span
+from bot.core.wording import count, span
 
 CRITICAL_BELOW = timedelta(days=7)
 WARNING_BELOW = timedelta(days=90)
 """Also a workload certificate's lifetime: below it, leaves outlive their root."""
+
+BEFORE_IT_IS_USED = "Ask for `/istio-root transition` before you switch mutual TLS on."
 
 CA_SECRET_TYPE = "istio.io/ca-root"  # noqa: S105 - a type of secret, not a password
 
 ROTATOR_SHARE = 5
 """Istio's rotator acts in the last fifth (20 %) of a root's life."""
 
-GITOPS_MARKS = (
-    "argocd.argoproj.io/",
-    "kustomize.toolkit.fluxcd.io/",
-    "helm.toolkit.fluxcd.io/",
-    "reconcile.external-secrets.io/",
-    "sealedsecrets.bitnami.com/",
-    "reflector.v1.k8s.emberstack.com/",
-    "vault.security.banzaicloud.io/",
-    "cert-manager.io/",
-)
+ROTATOR_INTERVAL = "CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL"
+
+OTHER_KIND = "of a kind that Envoy does not accept (RSA and P-256/P-384 are)"
+UNKNOWN_HASH = "an unknown hash"
+REFUSED_HASHES = ("md5", "sha1", UNKNOWN_HASH)
+
+_PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,./:=?-]*")
+"""What X.680 lets into a PrintableString."""
 
 
 def recognised(scene: Scene) -> Judged:
@@ -49,7 +63,7 @@ def single_source(scene: Scene) -> Judged | None:
     plugged = scene.snapshot.foreign.plugged_secret
     name = f"Secret {scene.snapshot.namespace}/cacerts"
     if plugged is None:
-        return unknown(f"whether {name} exists could not be read")
+        return unknown(f"whether {name} exists could not be read", hint=READ)
     if plugged and scene.authority.kind is AuthorityKind.CITADEL_SELF_SIGNED:
         return not_ok(f"{name} exists beside a self-signed Citadel", offenders=(name,))
     return None if plugged else ok(f"{name} does not exist; the CA has one source")
@@ -58,11 +72,14 @@ def single_source(scene: Scene) -> Judged | None:
 def present(scene: Scene) -> Judged | None:
     """Whether the CA secret is there."""
     secret = scene.snapshot.ca_secret
+    if secret and scene.ca_secret is None:
+        return skipped(f"{secret.ref} is there and unused: {scene.authority.title} signs from elsewhere")
     if secret:
         return ok(f"{secret.ref} is there (resourceVersion {secret.state.resource_version})")
     unread = [u for u in scene.snapshot.unread_in(Part.AUTHORITY) if "istio-ca-secret" in u.what]
     if unread:
-        return unknown(f"{unread[0].what} could not be read: {unread[0].reason}", offenders=(unread[0].what,))
+        summary = f"{unread[0].what} could not be read: {unread[0].reason}"
+        return unknown(summary, offenders=(unread[0].what,), hint=READ)
     if scene.authority.kind is not AuthorityKind.CITADEL_SELF_SIGNED:
         return None
     return not_ok(f"Secret {scene.snapshot.namespace}/istio-ca-secret does not exist")
@@ -70,21 +87,21 @@ def present(scene: Scene) -> Judged | None:
 
 def readable(scene: Scene) -> Judged | None:
     """Whether Citadel could read the secret's certificate, were it to start now."""
-    secret = scene.snapshot.ca_secret
+    secret = scene.ca_secret
     if secret is None:
         return None
-    faults = (*secret.faults, *secret.root.faults)
+    faults = [f"{secret.ref}: {fault}" for fault in secret.faults]
+    if secret.root.faults:
+        faults.append("ca-cert.pem " + "; it ".join(secret.root.faults))
     if faults:
-        return not_ok("ca-cert.pem " + "; it ".join(faults))
-    count = len(secret.root.certificates)
-    return ok(
-        f"ca-cert.pem holds {count} certificate{'s' if count > 1 else ''}, readable as Istio reads them"
-    )
+        return not_ok("; ".join(faults))
+    held = count(len(secret.root.certificates), "certificate")
+    return ok(f"ca-cert.pem holds {held}, readable as Istio reads it")
 
 
 def key_matches(scene: Scene) -> Judged | None:
     """Whether the private key is the signer's."""
-    secret, signer = scene.snapshot.ca_secret, scene.signer
+    secret, signer = scene.ca_secret, scene.signer
     if secret is None or signer is None:
         return None
     if secret.key.fault:
@@ -119,23 +136,40 @@ def algorithm(scene: Scene) -> Judged | None:
     signer = scene.signer
     if signer is None:
         return None
-    hash_name = (
-        signer.parsed.signature_hash_algorithm.name if signer.parsed.signature_hash_algorithm else "none"
-    )
-    if hash_name in ("sha1", "md5", "none"):
+    key, hash_name = _key(signer), _hash(signer)
+    if key is None or (reason := _why_refused(key)):
+        return not_ok(f"the root's key is {OTHER_KIND if key is None else reason}")
+    if hash_name in REFUSED_HASHES:
         return not_ok(f"the root is signed with {hash_name}, which Go and Envoy refuse")
     if signer.serial <= 0:
         return not_ok(f"the root's serial number is {signer.serial}, which Go 1.23 and later refuse")
-    key = signer.parsed.public_key()
-    if isinstance(key, rsa.RSAPublicKey):
-        return (
-            ok(f"RSA {key.key_size}, {hash_name}")
-            if key.key_size >= 2048
-            else not_ok(f"the root's key is RSA {key.key_size}; at least 2048 bits are needed")
-        )
-    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in ("secp256r1", "secp384r1"):
-        return ok(f"EC {key.curve.name}, {hash_name}")
-    return not_ok("the root's key is of a kind that Envoy does not accept")
+    kind = f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else f"EC {key.curve.name}"
+    return ok(f"{kind}, {hash_name}")
+
+
+def _key(signer: Certificate) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey | None:
+    """The public key; None when it is of another kind than Envoy takes."""
+    try:
+        key = signer.parsed.public_key()
+    except UNPARSABLE:
+        return None
+    return key if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) else None
+
+
+def _why_refused(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
+        return f"RSA {key.key_size}; at least {MIN_RSA_BITS} bits are needed"
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in SIGNING_CURVES:
+        return OTHER_KIND
+    return ""
+
+
+def _hash(signer: Certificate) -> str:
+    try:
+        algorithm = signer.parsed.signature_hash_algorithm
+    except UNPARSABLE:
+        return UNKNOWN_HASH
+    return algorithm.name if algorithm else UNKNOWN_HASH
 
 
 def not_expired(scene: Scene) -> Judged | None:
@@ -158,6 +192,8 @@ def expiry(scene: Scene) -> Judged | None:
         return None
     remaining = signer.not_after - scene.now
     sentence = f"the root expires in {span(remaining)}, at {signer.not_after:%Y-%m-%d %H:%M:%S} UTC"
+    if remaining < WARNING_BELOW and nothing_at_stake(scene.snapshot):
+        return not_ok(f"{sentence}, and nothing needs it", severity=Severity.INFO, hint=BEFORE_IT_IS_USED)
     if remaining < WARNING_BELOW:
         return not_ok(
             sentence, severity=Severity.CRITICAL if remaining < CRITICAL_BELOW else Severity.WARNING
@@ -197,7 +233,7 @@ def _skew(scene: Scene) -> str:
 
 def others(scene: Scene) -> Judged | None:
     """What stands in ca-cert.pem behind the signer."""
-    secret, signer = scene.snapshot.ca_secret, scene.signer
+    secret, signer = scene.ca_secret, scene.signer
     if secret is None or signer is None or len(secret.root.certificates) < 2:
         return None
     rest = secret.root.certificates[1:]
@@ -207,14 +243,12 @@ def others(scene: Scene) -> Judged | None:
             "an expired certificate of the same key stands beside the root; Envoy may pick it",
             offenders=listed,
         )
-    return ok(
-        f"{len(rest)} more trusted root{'s' if len(rest) > 1 else ''} behind the signer: " + ", ".join(listed)
-    )
+    return ok(f"{count(len(rest), 'more trusted root')} behind the signer: " + ", ".join(listed))
 
 
 def _expired_twin(other: Certificate, signer: Certificate, scene: Scene) -> bool:
     return (
-        other.not_after < scene.now
+        other.not_after <= scene.now
         and other.public_key_digest == signer.public_key_digest
         and other.subject_der == signer.subject_der
     )
@@ -225,22 +259,36 @@ def subject(scene: Scene) -> Judged | None:
     signer = scene.signer
     if signer is None:
         return None
-    names = [attribute.rfc4514_attribute_name for attribute in signer.parsed.subject]
     if citadel_rotator_renames(scene.authority.version) and "k8s.cluster.local" in signer.subject:
         return not_ok(
             f"Citadel {scene.authority.version} renames {signer.subject} when it renews the root by itself",
             severity=Severity.WARNING,
         )
-    if names == ["O"]:
+    if _as_rotator_writes(signer) == signer.subject_der:
         return ok(f"the subject is {signer.subject}")
     return not_ok(
-        f"the subject is {signer.subject or 'empty'}; Istio's own rotator would keep only one O of it"
+        f"the subject is {signer.subject or 'empty'}; Istio's own rotator would keep only one O of it, "
+        "as a PrintableString where that is possible"
     )
+
+
+def _as_rotator_writes(signer: Certificate) -> bytes:
+    """The subject that Go's encoder makes of the first O, which is all that the rotator keeps."""
+    try:
+        organizations = signer.parsed.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    except ValueError:
+        return b""
+    if not organizations:
+        return b""
+    value = str(organizations[0].value)
+    kind = StringType.PrintableString if _PRINTABLE.fullmatch(value) else StringType.UTF8String
+    kept = x509.NameAttribute(NameOID.ORGANIZATION_NAME, value, kind, _validate=False)
+    return x509.Name([kept]).public_bytes()
 
 
 def secret_fit(scene: Scene) -> Judged | None:
     """Whether the secret can be changed in place."""
-    secret = scene.snapshot.ca_secret
+    secret = scene.ca_secret
     if secret is None:
         return None
     if secret.immutable:
@@ -258,15 +306,10 @@ def secret_fit(scene: Scene) -> Judged | None:
 
 def owner(scene: Scene) -> Judged | None:
     """Whether a controller or a GitOps tool would put the old root back."""
-    secret = scene.snapshot.ca_secret
+    secret = scene.ca_secret
     if secret is None:
         return None
-    marks = tuple(
-        f"{key}={value}"
-        for key, value in (*secret.labels, *secret.annotations)
-        if key.startswith(GITOPS_MARKS) or (key == "app.kubernetes.io/managed-by" and value != "istiod")
-    )
-    owners = (*(f"owned by {name}" for name in secret.owners), *marks)
+    owners = keepers(secret)
     if owners:
         return not_ok(
             f"{secret.ref} is kept by something else, which would put the old root back", offenders=owners
@@ -325,11 +368,8 @@ def rotator(scene: Scene) -> Judged | None:
     if not has:
         return skipped(f"Citadel {scene.authority.version} never extends its root by itself")
     due = signer.not_after - (signer.not_after - signer.not_before) / ROTATOR_SHARE
-    disabled = _rotator_disabled(scene)
-    if disabled:
-        return not_ok(
-            "this Citadel's own rotator is switched off (CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL)"
-        )
+    if _rotator_disabled(scene):
+        return not_ok(f"this Citadel's own rotator is switched off ({ROTATOR_INTERVAL})")
     if due <= scene.now:
         return not_ok(
             f"this Citadel should have extended its root by itself since {due:%Y-%m-%d}, and has not"
@@ -338,21 +378,20 @@ def rotator(scene: Scene) -> Judged | None:
 
 
 def _rotator_disabled(scene: Scene) -> bool:
-    workload = scene.authority.workload
-    values = [
-        value
-        for container in (workload.containers if workload else ())
-        for name, value in container.environment
-        if name == "CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL"
-    ]
-    return any(value is not None and value.strip().startswith(("0", "-")) for value in values)
+    """Whether its interval is zero or less, in Go's way of writing durations: `0`, `0s`, `-1h`."""
+    containers = scene.authority.workload.containers if scene.authority.workload else ()
+    intervals = [variable(container, ROTATOR_INTERVAL).strip() for container in containers]
+    return any(each.startswith("-") or (each and not re.search("[1-9]", each)) for each in intervals)
 
 
 def clock(scene: Scene) -> Judged:
     """Whether the bot and the API server agree on the time."""
     skew = scene.snapshot.clock_skew
     if skew is None:
-        return unknown("the API server sent no date, so its clock could not be compared")
+        return unknown(
+            "the API server sent no date, so its clock could not be compared",
+            hint="See whether a proxy between the bot and the API server takes the header Date away.",
+        )
     text = f"{abs(skew.total_seconds()):.0f} s"
     if abs(skew) > scene.policy.clock_skew:
         return not_ok(f"the bot's clock and the API server's differ by {text}")

@@ -1,6 +1,8 @@
 """Rules about everything that holds a root, and about mutual TLS itself."""
 
-from bot.core.checks.rule import Judged, Scene, not_ok, ok, skipped, unknown
+from collections.abc import Sequence
+
+from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
 from bot.core.findings import Severity, Verdict
 from bot.core.mesh import MeshSnapshot, Part
 from bot.core.verification import (
@@ -13,12 +15,23 @@ from bot.core.verification import (
     judge_webhooks,
 )
 from bot.core.versions import sidecar_loads_new_roots
-from bot.core.wording import count
+from bot.core.wording import count, share
+
+STOPS_WITH_WEBHOOKS = "at its end no pod gets a sidecar and no configuration of Istio can be applied"
+
+
+UNREAD_POLICIES = (
+    "Take it as used. `rootkeeper doctor` names missing permissions; mend a policy that is not understood."
+)
 
 
 def everything_read(scene: Scene) -> Judged:
-    """Whether anything is missing from the picture, whichever check would have looked at it."""
-    missing = tuple(f"{unread.what}: {unread.reason}" for unread in scene.snapshot.unread)
+    """Whether anything is missing from the picture, whichever check would have looked at it.
+
+    But for what tells of mutual TLS's use: `mutual_tls` names it, and it forbids no rotation.
+    """
+    unread = (u for u in scene.snapshot.unread if u.part is not Part.POLICY)
+    missing = tuple(f"{u.what}: {u.reason}" for u in unread)
     if missing:
         return unknown(f"{count(len(missing), 'thing')} could not be read", offenders=missing)
     return ok("everything that was looked for could be read")
@@ -32,9 +45,10 @@ def secrets(scene: Scene) -> Judged | None:
     if not verdicts:
         return unknown(
             "no secret of type istio.io/key-and-cert was found: either proxies get certificates another way "
-            "(SDS), or the wrong cluster or namespace was looked at"
+            "(SDS), or the wrong cluster or namespace was looked at",
+            hint="Look at the mesh's namespace in ROOTKEEPER_MESHES; a mesh with SDS cannot be rotated here.",
         )
-    return _summed(verdicts, "workload secret", "carries the root and a certificate that it signed")
+    return _summed(verdicts, "workload secret", "carry the root and a certificate that it signed")
 
 
 def secrets_skipped(scene: Scene) -> Judged | None:
@@ -46,7 +60,8 @@ def secrets_skipped(scene: Scene) -> Judged | None:
         return None
     listed = tuple(f"{v.what}: {v.reason}" for v in left)
     return skipped(
-        f"{count(len(left), 'workload secret')} left alone, because Citadel does not keep them",
+        f"{count(len(left), 'workload secret')} left alone, because Citadel does not keep "
+        + ("it" if len(left) == 1 else "them"),
         offenders=listed,
     )
 
@@ -56,7 +71,7 @@ def trust(scene: Scene) -> Judged | None:
     if scene.expected is None:
         return None
     verdicts = [v for v in judge_secrets(scene.snapshot, scene.expected) if v.holder is Holder.TRUST]
-    return _summed(verdicts, "trust config map", "carries the root") if verdicts else None
+    return _summed(verdicts, "trust config map", "carry the root") if verdicts else None
 
 
 def webhooks(scene: Scene) -> Judged | None:
@@ -66,7 +81,7 @@ def webhooks(scene: Scene) -> Judged | None:
     verdicts = judge_webhooks(scene.snapshot, scene.expected)
     if not verdicts:
         return skipped("no admission webhook of this mesh was found")
-    return _summed(verdicts, "webhook", "trusts the root")
+    return _summed(verdicts, "webhook", "trust the root")
 
 
 def served(scene: Scene) -> Judged | None:
@@ -76,7 +91,7 @@ def served(scene: Scene) -> Judged | None:
     verdicts = judge_served(scene.snapshot, scene.expected)
     if not verdicts:
         return skipped("no webhook of this mesh is served from a certificate of its CA")
-    return _summed(verdicts, "webhook server", "shows a certificate that the root vouches for")
+    return _summed(verdicts, "webhook server", "show a certificate that the root vouches for")
 
 
 def processes(scene: Scene) -> Judged | None:
@@ -84,7 +99,7 @@ def processes(scene: Scene) -> Judged | None:
     if scene.expected is None:
         return None
     verdicts = judge_processes(scene.snapshot, scene.expected)
-    return _summed(verdicts, "control plane process", "started with the root") if verdicts else None
+    return _summed(verdicts, "control plane process", "have started with the root") if verdicts else None
 
 
 def proxies(scene: Scene) -> Judged | None:
@@ -93,29 +108,33 @@ def proxies(scene: Scene) -> Judged | None:
         return None
     verdicts = judge_proxies(scene.snapshot, scene.expected)
     if not any(v.verdict is not Verdict.SKIPPED for v in verdicts):
-        return unknown("no running proxy was found")
-    return _summed(verdicts, "proxy", "has loaded the root")
+        return unknown(
+            "no running proxy of this mesh was found",
+            hint="Look at the mesh's namespace in ROOTKEEPER_MESHES.",
+        )
+    return _summed(verdicts, "proxy", "have loaded the root")
 
 
-def _summed(verdicts: list[HolderVerdict] | tuple[HolderVerdict, ...], noun: str, good: str) -> Judged:
+def _summed(verdicts: Sequence[HolderVerdict], noun: str, good: str) -> Judged:
     counted = [v for v in verdicts if v.verdict is not Verdict.SKIPPED]
     wrong = [v for v in counted if v.verdict is Verdict.NOT_OK]
     unread = [v for v in counted if v.verdict is Verdict.UNKNOWN]
     fine = len(counted) - len(wrong) - len(unread)
-    lead = f"{fine:,} of {count(len(counted), noun)} {good}"
+    lead = share(fine, len(counted), noun=noun, verb=good)
     offenders = tuple(_line(v) for v in (*wrong, *unread))
     if wrong:
-        cures = dict.fromkeys(v.cure for v in wrong if v.cure)
-        return not_ok(
-            f"{lead}; {len(wrong):,} not" + (f", {len(unread):,} could not be read" if unread else ""),
-            offenders=offenders,
-            hint="; ".join(list(cures)[:3]) or None,
-        )
+        more = f", {len(unread):,} could not be read" if unread else ""
+        return not_ok(f"{lead}; {len(wrong):,} not{more}", offenders=offenders, hint=_cures(wrong))
     if unread:
-        return unknown(f"{lead}; {len(unread):,} could not be read", offenders=offenders)
+        return unknown(f"{lead}; {len(unread):,} could not be read", offenders=offenders, hint=_cures(unread))
     if not counted:
         return skipped(f"no {noun} is to be judged")
     return ok(lead)
+
+
+def _cures(verdicts: Sequence[HolderVerdict]) -> str | None:
+    """The first three different ones: enough for a line, the rest stands with each straggler."""
+    return " · ".join(list(dict.fromkeys(v.cure for v in verdicts if v.cure))[:3]) or None
 
 
 def _line(verdict: HolderVerdict) -> str:
@@ -131,7 +150,8 @@ def leaves_outlive_root(scene: Scene) -> Judged | None:
     if not over:
         return ok("no workload certificate outlives the root")
     return not_ok(
-        f"{count(len(over), 'workload certificate')} end after the root does: they fail with it, whatever they say",
+        f"{count(len(over), 'workload certificate')} would outlive the root: with its end they fail, "
+        "whatever their own dates say",
     )
 
 
@@ -156,12 +176,19 @@ def sidecar_versions(scene: Scene) -> Judged | None:
             f"the version of {count(len(unclear), 'sidecar')} cannot be told from the image",
             offenders=unclear,
         )
-    return ok(f"all {count(len(asked), 'sidecar')} are of versions that load a new root by themselves")
+    return ok(f"{count(len(asked), 'sidecar')}, each of a version that loads a new root by itself")
 
 
 def mutual_tls(scene: Scene) -> Judged:
     """Whether anything depends on the root at all."""
     used = mutual_tls_use(scene.snapshot)
+    if missing := tuple(f"{u.what}: {u.reason}" for u in scene.snapshot.unread_in(Part.POLICY)):
+        known = "mutual TLS is in use" if used == "used" else "whether mutual TLS is used could not be told"
+        return unknown(
+            f"{known}; {count(len(missing), 'thing')} that would tell of it could not be read",
+            offenders=missing,
+            hint=UNREAD_POLICIES,
+        )
     match used:
         case "used":
             return ok("mutual TLS is in use: the mesh depends on this root")
@@ -172,19 +199,51 @@ def mutual_tls(scene: Scene) -> Judged:
                 severity=Severity.INFO,
             )
         case "unused":
-            return skipped(
-                "mutual TLS is not used in this mesh: the root's end breaks nothing, and nothing needs to be done"
-            )
+            return _without_mutual_tls(scene.snapshot)
         case _:
-            return unknown("whether mutual TLS is used could not be read")
+            return unknown("whether mutual TLS is used could not be read", hint=READ)
+
+
+def _without_mutual_tls(snapshot: MeshSnapshot) -> Judged:
+    hooks = webhooks_at_stake(snapshot)
+    if hooks is None:
+        return unknown("mutual TLS is not used; whether admission webhooks need this root could not be read")
+    if hooks:
+        return not_ok(
+            "mutual TLS is not used, but the API server trusts "
+            f"{count(len(hooks), 'admission webhook')} of this mesh by this root: {STOPS_WITH_WEBHOOKS}",
+            severity=Severity.INFO,
+            offenders=hooks,
+        )
+    return skipped("neither mutual TLS nor an admission webhook needs this root: its end breaks nothing")
+
+
+def webhooks_at_stake(snapshot: MeshSnapshot) -> tuple[str, ...] | None:
+    """The mesh's admission webhooks that the API server trusts by this root; None when not all could be read.
+
+    Those that cert-manager fills are trusted by another. A caBundle that is empty or of another root
+    counts: what stands behind it has its certificate from this CA and writes the bundle anew.
+    """
+    if Part.WEBHOOKS not in snapshot.parts:
+        return None
+    found = tuple(f"{hook.ref} ({hook.entry})" for hook in snapshot.webhooks if not hook.injected)
+    return None if snapshot.unread_in(Part.WEBHOOKS) and not found else found
+
+
+def nothing_at_stake(snapshot: MeshSnapshot) -> bool:
+    """Whether it is proved that the root's end breaks nothing."""
+    return mutual_tls_use(snapshot) == "unused" and webhooks_at_stake(snapshot) == ()
 
 
 def mutual_tls_use(snapshot: MeshSnapshot) -> str:
     """`used`, `planned`, `unused`, or `unknown` when what was read does not settle it."""
     seen = snapshot.mutual_tls
-    if seen.mesh_policy == "strict" or seen.control_plane or seen.destination_rules or seen.policies:
+    accepted = {seen.mesh_policy, seen.peers} - {None, ""}
+    if "strict" in accepted or seen.control_plane or seen.destination_rules or seen.policies:
         return "used"
-    unsettled = None in (seen.mesh_policy, seen.control_plane, seen.destination_rules, seen.policies)
-    if unsettled or Part.POLICY not in snapshot.parts:
+    if seen.automatic and accepted:
+        return "used"
+    said = (seen.mesh_policy, seen.peers, seen.automatic, seen.control_plane)
+    if None in (*said, seen.destination_rules, seen.policies) or Part.POLICY not in snapshot.parts:
         return "unknown"
-    return "planned" if seen.mesh_policy == "permissive" else "unused"
+    return "planned" if accepted or seen.automatic else "unused"

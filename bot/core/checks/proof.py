@@ -26,9 +26,7 @@ def _why_not_interchangeable(new: Certificate, old: Certificate, scene: Scene) -
         yield "its subject is encoded differently"
     if subject_key_id(new) != subject_key_id(old):
         yield "its subject key id differs"
-    if reason := why_not_a_signer(new):
-        yield f"it {reason}"
-    if reason := why_not_issued_by(new, new, at=scene.now):
+    if reason := why_not_a_signer(new) or why_not_issued_by(new, new, at=scene.now):
         yield f"it {reason}"
     if new.not_after <= old.not_after:
         yield f"it ends at {new.not_after:%Y-%m-%d}, not after the one in use"

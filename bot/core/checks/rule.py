@@ -4,10 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.authority import Authority
+from bot.core.authority import Authority, signing_root
 from bot.core.certificates import Certificate
 from bot.core.findings import Finding, Severity, Verdict
-from bot.core.mesh import MeshSnapshot
+from bot.core.mesh import CaSecret, MeshSnapshot
+
+READ = "`rootkeeper doctor` names missing permissions; otherwise try again when the API server is well."
+"""What helps against something that could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +39,14 @@ class Scene:
     now: datetime
 
     @property
+    def ca_secret(self) -> CaSecret | None:
+        """The secret that the CA signs from; None where it signs from something else."""
+        return self.snapshot.ca_secret if self.authority.uses_ca_secret else None
+
+    @property
     def signer(self) -> Certificate | None:
-        """The first certificate of the CA secret: what the CA signs with."""
-        secret = self.snapshot.ca_secret
-        return secret.root.first if secret else None
+        """The first certificate of that secret: what the CA signs with."""
+        return signing_root(self.snapshot, self.authority)
 
     @property
     def expected(self) -> Certificate | None:

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.core.authority import recognise
-from bot.core.checks import ca, holders, proof
+from bot.core.checks import access, ca, holders, proof
 from bot.core.checks.rule import Check, Policy, Scene
 from bot.core.findings import Finding, Severity, Verdict, worst_first
+from bot.core.kubernetes import ROTATION_HINT
 from bot.core.mesh import MeshSnapshot
+
+NAMED = 5
+"""How many offenders a note names."""
 
 C, W, I = Severity.CRITICAL, Severity.WARNING, Severity.INFO  # noqa: E741 - columns of a table
 
@@ -151,6 +155,27 @@ CURRENT = Check(
     hint="Somebody or something wrote the CA secret since. Find out who before going on.",
     rule=ca.current,
 )
+KUBERNETES = Check(
+    id="env.kubernetes",
+    title="The API server can rehearse a write",
+    severity=W,
+    hint=ROTATION_HINT,
+    rule=access.can_rehearse,
+)
+WRITES = Check(
+    id="env.writes",
+    title="The bot may write what a rotation writes",
+    severity=W,
+    hint="Apply manifests/ to this cluster again; `rootkeeper doctor` names every missing permission.",
+    rule=access.may_write,
+)
+RESTARTS = Check(
+    id="env.restarts",
+    title="The bot may restart what a rotation may have to",
+    severity=W,
+    hint="Add the names to resourceNames of Role rootkeeper-rotate (docs/operating.md), then ask again.",
+    rule=access.may_restart,
+)
 EVERYTHING_READ = Check(
     id="env.read",
     title="Everything that was looked for could be read",
@@ -254,16 +279,26 @@ _CA = (
     RECOGNISED, SINGLE_SOURCE, PRESENT, READABLE, KEY_MATCHES, IS_CA, ALGORITHM, NOT_EXPIRED, EXPIRY, ALREADY_VALID,
     OTHERS, SUBJECT, SECRET_FIT, OWNER, HEALTHY, REPLICAS, VERSION, ROTATOR, CLOCK, EVERYTHING_READ,
 )  # fmt: skip
-_HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
+HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
+"""What is counted holder by holder."""
 
-ROUTINE = (*_CA, *_HOLDERS, OUTLIVE, SIDECARS, MUTUAL_TLS)
+ROUTINE = (*_CA, *HOLDERS, OUTLIVE, SIDECARS, MUTUAL_TLS)
 """What `check` and the schedule ask."""
 
-PREFLIGHT = (*_CA, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
-"""What must be so before a plan is offered, and again before it starts. Holders that are behind
-already are no obstacle: the rotation brings them up."""
+PREFLIGHT = (*_CA, KUBERNETES, WRITES, RESTARTS, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
+"""What must be so before a plan is offered, and again before it starts."""
 
-VERIFICATION = (RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, EVERYTHING_READ, *_HOLDERS)
+BASELINE = (SECRETS, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
+"""What holds the root now: told to the approver, so that what was broken before is not laid at the
+rotation's door. Holders that are behind already are no obstacle: the rotation brings them up."""
+
+INFORMING = (EXPIRY, SUBJECT, SIDECARS, MUTUAL_TLS)
+"""What is asked before a rotation and never forbids one."""
+
+FORBIDDING_NOTE = CLOCK
+"""A note anywhere else; but nothing is signed by a clock that may be wrong."""
+
+VERIFICATION = (RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, EVERYTHING_READ, *HOLDERS)
 """What `verify` asks, and what ends a rotation."""
 
 ALL = tuple(dict.fromkeys((*ROUTINE, *PREFLIGHT, *VERIFICATION)))
@@ -280,12 +315,11 @@ def evaluate(
 def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """What forbids a rotation: everything red and everything unknown, but a root that merely ends soon.
 
-    Whether mutual TLS is used, of what version sidecars are, and what Istio's own rotator would do to
-    the subject informs and never forbids: rotating is the cure, because it keeps the subject. Clocks
-    that disagree only inform a check, and forbid to sign.
+    Whether mutual TLS is used, of what version sidecars are, what holds which root already, and what
+    Istio's own rotator would do to the subject informs and never forbids: rotating is the cure, because
+    it keeps the subject. Clocks that disagree only inform a check, and forbid to sign.
     """
-    informing = (EXPIRY.id, SUBJECT.id, MUTUAL_TLS.id, SIDECARS.id)
-    forbidding = (CLOCK.id,)
+    informing = {check.id for check in (*INFORMING, *BASELINE)}
     return tuple(
         f
         for f in findings
@@ -293,6 +327,26 @@ def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         and (
             f.red
             or f.verdict is Verdict.UNKNOWN
-            or (f.verdict is Verdict.NOT_OK and f.check_id in forbidding)
+            or (f.verdict is Verdict.NOT_OK and f.check_id == FORBIDDING_NOTE.id)
         )
     )
+
+
+def worth_knowing(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """What the approver should know although it forbids nothing, in sentences."""
+    known = {check.id for check in (EXPIRY, ROTATOR)}
+    telling = [f for f in findings if f.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN)]
+    return tuple(_note(finding) for finding in telling if finding.check_id not in known)
+
+
+def _note(finding: Finding) -> str:
+    lead = ""
+    if finding.check_id in {check.id for check in BASELINE}:
+        lead = "Already so before: "
+        if finding.verdict is Verdict.UNKNOWN:
+            lead = "Already so before, and it keeps a rotation from being done: "
+    summary = finding.summary if lead else finding.summary[0].upper() + finding.summary[1:]
+    shown = finding.offenders[:NAMED]
+    more = len(finding.offenders) - len(shown)
+    named = "; ".join(shown) + (f"; and {more:,} more" if more else "")
+    return f"{lead}{summary}" + (f": {named}" if named else "")

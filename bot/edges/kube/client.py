@@ -14,12 +14,13 @@ import msgspec
 import tenacity
 import websocket
 
+from bot.core.kubernetes import ROTATION_HINT, why_no_rotation
 from bot.edges.kube import connection, translate
 from bot.edges.kube.connection import Answer, Connection, Json, Query
 from bot.edges.kube.targets import ACCESS_REVIEWS, Target
 from bot.edges.kube.translate import Again, Doing, Expired
 from bot.edges.kube.wire import Page
-from bot.errors import ClusterUnreachable
+from bot.errors import ClusterRefused, ClusterUnreachable, ObjectAbsent
 
 PAGE_SIZE = 500
 """Objects per page: what kubectl and client-go ask for."""
@@ -31,8 +32,14 @@ LONGEST_PAUSE = timedelta(seconds=10)
 FIELD_MANAGER = "rootkeeper"
 
 JSON = "application/json"
-METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-METADATA_LIST_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA_ONLY = (
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,"
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1beta1"
+)
+"""v1 since Kubernetes 1.15. Never the whole object: what is asked for like this may hold a key."""
+METADATA_LIST_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+"""Else whole, and never v1beta1: before Kubernetes 1.15 such a list has no metadata of its own, so no
+continue token, and its first page would pass for all of it."""
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -51,6 +58,8 @@ class KubeClient:
     def __init__(self, link: Connection, *, sleep: Callable[[float], None] = tenacity.nap.sleep) -> None:
         self._link = link
         self._sleep = sleep
+        self._older: set[tuple[str, str]] = set()
+        """Resources that this server was found to have in their older version only."""
 
     @classmethod
     def from_kubeconfig(cls, path: Path | None = None, *, context: str | None = None) -> Self:
@@ -81,8 +90,12 @@ class KubeClient:
             ObjectAbsent, ClusterForbidden, ClusterUnreachable.
         """
         accept = METADATA_ONLY if metadata_only else JSON
-        doing = Doing(verb="get", target=target)
-        return self._patiently(lambda: self._link.send(doing, "GET", accept=accept))
+
+        def ask(served: Target) -> Answer:
+            doing = Doing(verb="get", target=served)
+            return self._patiently(lambda: self._link.send(doing, "GET", accept=accept))
+
+        return self._in_its_version(target, ask)
 
     def get(self, target: Target, decoder: msgspec.json.Decoder[T], *, metadata_only: bool = False) -> T:
         """Read one object, decoded. Raises as `fetch` does."""
@@ -125,10 +138,14 @@ class KubeClient:
     def _page(
         self, target: Target, decoder: msgspec.json.Decoder[Page[T]], query: Query, *, metadata_only: bool
     ) -> Page[T]:
-        doing = Doing(verb="list", target=target)
         accept = METADATA_LIST_ONLY if metadata_only else JSON
-        answer = self._patiently(lambda: self._link.send(doing, "GET", query=query, accept=accept))
-        return decoded(answer, decoder, doing)
+
+        def ask(served: Target) -> Page[T]:
+            doing = Doing(verb="list", target=served)
+            answer = self._patiently(lambda: self._link.send(doing, "GET", query=query, accept=accept))
+            return decoded(answer, decoder, doing)
+
+        return self._in_its_version(target, ask)
 
     def patch(
         self,
@@ -145,12 +162,43 @@ class KubeClient:
             ClusterConflict, ClusterRefused, ObjectAbsent, ClusterForbidden, ClusterUnreachable.
             OutcomeUnknown: it was sent and no usable answer came.
         """
-        doing = Doing(verb="patch", target=target, writes=True)
         query = [("fieldManager", FIELD_MANAGER), *([("dryRun", "All")] if rehearse else [])]
-        answer = self._patiently(
-            lambda: self._link.send(doing, "PATCH", query=query, body=body, content_type=kind.value)
-        )
-        return decoded(answer, decoder, doing)
+        if rehearse:
+            self._check_rehearsals(target)
+
+        def ask(served: Target) -> T:
+            doing = Doing(verb="patch", target=served, writes=True)
+            answer = self._patiently(
+                lambda: self._link.send(doing, "PATCH", query=query, body=body, content_type=kind.value)
+            )
+            return decoded(answer, decoder, doing)
+
+        return self._in_its_version(target, ask)
+
+    def _check_rehearsals(self, target: Target) -> None:
+        """Kubernetes 1.10 and before overlook `dryRun` and write: such a server is never asked."""
+        version = self.version()
+        if why := why_no_rotation(version):
+            raise ClusterRefused(f"patch {target} was not rehearsed: {why}", hint=ROTATION_HINT)
+
+    def _in_its_version(self, target: Target, ask: Callable[[Target], T]) -> T:
+        """Ask in the version that this server has, as far as is known; else in the other, and remember.
+
+        404 says both that a version is not served and that an object is absent, and that nothing was done.
+        """
+        if not target.older:
+            return ask(target)
+        known = target.kind in self._older
+        first, second = (target.before, target) if known else (target, target.before)
+        try:
+            return ask(first)
+        except ObjectAbsent as absent:
+            try:
+                found = ask(second)
+            except ObjectAbsent:
+                raise absent from None
+        (self._older.discard if known else self._older.add)(target.kind)
+        return found
 
     def may(self, verb: str, target: Target) -> bool:
         """Ask the API server whether the bot may do this (SelfSubjectAccessReview).

@@ -152,6 +152,7 @@ def workload_secret(secret: WorkloadSecretWire) -> WorkloadSecret:
         root=bundle_of(data.root),
         leaf=leaf,
         leaf_fault=fault,
+        created_at=time_of(secret.metadata.creation_timestamp),
     )
 
 

@@ -58,6 +58,7 @@ def pod(found: PodWire) -> Pod:
         phase=status.phase,
         ready=any(c.type == "Ready" and c.status == "True" for c in status.conditions or ()),
         started_at=_started_at(found),
+        created_at=time_of(meta.creation_timestamp),
         containers=tuple(container(each) for each in lasting(spec)),
         secret_volumes=_secret_volumes(spec.volumes),
         host_network=bool(spec.host_network),
@@ -129,6 +130,7 @@ def workload(
         observed=status.observed_generation >= meta.generation,
         restarted_at=(template.metadata.annotations or {}).get(RESTARTED_AT, ""),
         autoscaled=f"{meta.namespace}/{own}" in autoscaled,
+        replaced_by_hand=bool(found.spec.update_strategy and found.spec.update_strategy.type == "OnDelete"),
         trouble=_workload_trouble(status.conditions or (), members),
     )
 

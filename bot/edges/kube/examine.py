@@ -4,10 +4,19 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from bot.core.findings import Finding, Severity, Verdict
+from bot.core.kubernetes import READING_HINT, ROTATION_HINT, release_of, why_no_reading, why_no_rotation
 from bot.edges.kube.backup import BACKUP_SECRET
 from bot.edges.kube.client import KubeClient
+from bot.edges.kube.control_plane import read_control_plane
 from bot.edges.kube.lease import LEASE_NAME
-from bot.edges.kube.permissions import Permission, needed_permissions, unwanted_permissions
+from bot.edges.kube.look import Look
+from bot.edges.kube.permissions import (
+    Permission,
+    lasting_permissions,
+    needed_permissions,
+    restart_permissions,
+    unwanted_permissions,
+)
 from bot.edges.kube.reader import identify
 from bot.edges.kube.targets import LEASES, SECRETS, Target
 from bot.edges.kube.wire import LEASE, WHOLE_SECRET
@@ -15,6 +24,7 @@ from bot.errors import ClusterError, ObjectAbsent
 from bot.flow.ports import Clock
 
 REACHABLE = "doctor.cluster.reachable"
+VERSION = "doctor.cluster.version"
 PERMISSIONS = "doctor.cluster.permissions"
 TOO_MUCH = "doctor.cluster.too_much"
 CLOCK = "doctor.cluster.clock"
@@ -35,11 +45,29 @@ def examine(client: KubeClient, namespace: str, *, clock: Clock) -> tuple[Findin
         return (_broken(REACHABLE, fault.message, hint=fault.hint),)
     return (
         _fine(REACHABLE, f"Kubernetes {version} answers; cluster uid {uid}"),
+        _version(version),
         _clock(skew),
         _permissions(client, namespace),
         _too_much(client, namespace),
         _prepared(client, namespace),
     )
+
+
+def _version(version: str) -> Finding:
+    """Whether so old an API server can be looked at, and whether a root can be rotated through it."""
+    if why := why_no_reading(version):
+        return _broken(VERSION, why, hint=READING_HINT)
+    if release_of(version) is None:
+        return _unknown(VERSION, why_no_rotation(version))
+    if why := why_no_rotation(version):
+        return Finding(
+            check_id=VERSION,
+            verdict=Verdict.NOT_OK,
+            severity=Severity.WARNING,
+            summary=f"{why}; it can be checked and verified, not rotated",
+            hint=ROTATION_HINT,
+        )
+    return _fine(VERSION, f"Kubernetes {version} can do all that a rotation needs")
 
 
 def _clock(skew: timedelta | None) -> Finding:
@@ -54,7 +82,12 @@ def _clock(skew: timedelta | None) -> Finding:
 
 
 def _permissions(client: KubeClient, namespace: str) -> Finding:
-    wanted = needed_permissions(namespace)
+    look = Look(client, namespace)
+    plane = [each.ref for each in read_control_plane(look).workloads if each.ref.namespace == namespace]
+    # What cannot be listed is missing among the rest; for its restarts the usual names stand in.
+    wanted = lasting_permissions(namespace) + restart_permissions(plane)
+    if look.unread or not plane:
+        wanted = needed_permissions(namespace)
     allowed = _allowed(client, wanted)
     if isinstance(allowed, str):
         return _unknown(PERMISSIONS, allowed)

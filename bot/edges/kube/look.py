@@ -14,6 +14,7 @@ from bot.core.mesh import Part, Unread
 from bot.edges.kube.client import KubeClient
 from bot.edges.kube.connection import Query
 from bot.edges.kube.targets import NAMESPACES, Target
+from bot.edges.kube.translate import token_refused
 from bot.edges.kube.wire import NAMESPACE_PAGE, NamespaceWire, Page
 from bot.errors import ClusterError, ClusterForbidden, ObjectAbsent
 
@@ -72,14 +73,10 @@ class Look:
         decoder: msgspec.json.Decoder[Page[T]],
         convert: Callable[[T], U],
     ) -> list[U]:
-        """List a resource that has no namespaces, in its older version where the cluster has no newer."""
+        """List a resource that has no namespaces; a cluster that does not know it has not answered."""
         found: list[U] = []
         try:
             self.client.collect(target, decoder, convert, into=found)
-        except ObjectAbsent as fault:
-            if target.older:
-                return self.cluster_wide(part, what, target.before, decoder, convert)
-            self.miss(part, what, fault.message)
         except ClusterError as fault:
             self.miss(part, what, fault.message)
         return found
@@ -99,13 +96,34 @@ class Look:
 
         A resource that the cluster does not know is empty.
         """
+        found = self.everywhere_if_known(
+            part, what, target, decoder, convert, query=query, metadata_only=metadata_only
+        )
+        return found or []
+
+    def everywhere_if_known(
+        self,
+        part: Part,
+        what: str,
+        target: Target,
+        decoder: msgspec.json.Decoder[Page[T]],
+        convert: Callable[[T], U],
+        *,
+        query: Query = (),
+        metadata_only: bool = False,
+    ) -> list[U] | None:
+        """Like `everywhere`; None where the cluster does not know the resource at all."""
         found: list[U] = []
         collect = partial(self.client.collect, query=tuple(query), metadata_only=metadata_only)
         try:
             collect(target, decoder, convert, into=found)
         except ObjectAbsent:
-            return []
+            return None
         except ClusterForbidden as fault:
+            if found or token_refused(fault):
+                # No answer of RBAC's to this list: asking more would be refused as well.
+                self.miss(part, f"{what} in all namespaces", fault.message)
+                return found
             return self._each_namespace(
                 part,
                 what,
@@ -118,7 +136,7 @@ class Look:
 
     def _each_namespace(
         self, part: Part, what: str, fault: ClusterError, collect: Callable[[str, list[U]], None]
-    ) -> list[U]:
+    ) -> list[U] | None:
         places = self.namespaces(part)
         if places is None:
             self.miss(part, f"{what} outside namespace {self.namespace}", fault.message)
@@ -126,16 +144,19 @@ class Look:
         else:
             names = [place.metadata.name for place in places if not _going(place)]
 
-        def listed(name: str) -> list[U]:
+        def listed(name: str) -> list[U] | None:
             into: list[U] = []
             try:
                 collect(name, into)
+            except ObjectAbsent:
+                return None
             except ClusterError as each:
                 self.miss(part, f"{what} in namespace {name}", each.message)
             return into
 
         with ThreadPoolExecutor(FALLBACK_THREADS, thread_name_prefix="kube-list") as pool:
-            return [entry for entries in pool.map(listed, names) for entry in entries]
+            known = [entries for entries in pool.map(listed, names) if entries is not None]
+        return [entry for entries in known for entry in entries] if known else None
 
 
 def _as_is(value: T) -> T:

@@ -1,11 +1,13 @@
 """What the bot must be allowed, and what it must not be: one table for `doctor`, manifests and tests.
 
 Every request of this edge is a row here (a test holds it against an audit log), and the RBAC in
-manifests/ grants exactly these rows.
+manifests/ grants exactly these rows. A control plane with other names needs rows of its own.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bot.core.mesh import ObjectRef
 from bot.edges.kube.backup import BACKUP_SECRET
 from bot.edges.kube.control_plane import CA_SECRET, PLUGGED_SECRET
 from bot.edges.kube.holders import TRUST_CONFIG_MAP
@@ -21,14 +23,29 @@ from bot.edges.kube.targets import (
     MESH_POLICIES,
     MUTATING_WEBHOOKS,
     NAMESPACES,
+    PEER_AUTHENTICATIONS,
     PODS,
     POLICIES,
+    RESTARTED,
     SECRETS,
     SERVICE_ACCOUNTS,
     STATEFUL_SETS,
     VALIDATING_WEBHOOKS,
     Target,
 )
+
+RESTARTED_BY_NAME = {
+    "Deployment": (
+        "istio-citadel",
+        "istio-galley",
+        "istio-pilot",
+        "istio-policy",
+        "istio-sidecar-injector",
+        "istio-telemetry",
+    ),
+    "DaemonSet": ("istio-nodeagent",),
+}
+"""What Istio's own charts, 1.0 to 1.5, install of what a rotation may restart. No gateway is among it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +62,26 @@ class Permission:
 
 def needed_permissions(namespace: str) -> tuple[Permission, ...]:
     """Everything that the bot asks of the API server for a mesh whose control plane is in `namespace`."""
+    usual = [
+        ObjectRef(kind=kind, namespace=namespace, name=name)
+        for kind, names in RESTARTED_BY_NAME.items()
+        for name in names
+    ]
+    return lasting_permissions(namespace) + restart_permissions(usual)
+
+
+def lasting_permissions(namespace: str) -> tuple[Permission, ...]:
+    """What is needed of every mesh, whatever its control plane consists of."""
     return _looking() + _looking_within(namespace) + _writing(namespace)
+
+
+def restart_permissions(workloads: Iterable[ObjectRef]) -> tuple[Permission, ...]:
+    """What is needed to restart these workloads."""
+    rows = [
+        ("patch", RESTARTED[ref.kind].within(ref.namespace).named(ref.name), "restarts of the control plane")
+        for ref in workloads
+    ]
+    return _permissions(tuple(rows))
 
 
 def _looking() -> tuple[Permission, ...]:
@@ -68,6 +104,7 @@ def _looking() -> tuple[Permission, ...]:
         ("list", VALIDATING_WEBHOOKS, "Galley's caBundle"),
         ("get", MESH_POLICIES.named(MESH_POLICY), "whether mutual TLS is used"),
         ("list", POLICIES, "whether mutual TLS is used"),
+        ("list", PEER_AUTHENTICATIONS, "whether mutual TLS is used, from Istio 1.5 on"),
         ("list", DESTINATION_RULES, "whether mutual TLS is used"),
     )
     return _permissions(rows)
@@ -79,7 +116,7 @@ def _looking_within(namespace: str) -> tuple[Permission, ...]:
         ("get", secrets.named(CA_SECRET), "the root, and the key when a rotation signs"),
         ("get", secrets.named(PLUGGED_SECRET), "whether another CA is plugged in"),
         ("get", maps.named(TRUST_CONFIG_MAP), "the root that node agents read"),
-        ("get", maps.named(MESH_CONFIG_MAP), "whether the control plane uses mutual TLS"),
+        ("get", maps.named(MESH_CONFIG_MAP), "whether the control plane and its clients use mutual TLS"),
     )
     return _permissions(rows)
 
@@ -90,8 +127,6 @@ def _writing(namespace: str) -> tuple[Permission, ...]:
         ("patch", secrets.named(CA_SECRET), "the new root, in place"),
         ("get", secrets.named(BACKUP_SECRET), "the backup"),
         ("patch", secrets.named(BACKUP_SECRET), "the backup"),
-        ("patch", DEPLOYMENTS.within(namespace), "restarts of the control plane"),
-        ("patch", DAEMON_SETS.within(namespace), "restarts of the node agent"),
         ("get", leases.named(LEASE_NAME), "keeping a second bot out"),
         ("patch", leases.named(LEASE_NAME), "keeping a second bot out"),
     )

@@ -8,7 +8,6 @@ is a Proxy with a fault, never an exception.
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 
 from bot.core.mesh import Pod, Proxy
 from bot.core.versions import version_of_image
@@ -17,8 +16,8 @@ from bot.edges.kube.certs_page import CertsPage, Loaded
 from bot.edges.kube.client import KubeClient
 from bot.edges.kube.convert_pods import PROXY
 from bot.edges.kube.streams import Deadline, get_from_pod, run_in_pod
-from bot.edges.kube.targets import PODS
-from bot.edges.kube.translate import cut
+from bot.edges.kube.targets import PODS, Target
+from bot.edges.kube.translate import cut, forbidden_beyond
 from bot.edges.kube.wire import POD
 from bot.errors import ClusterError, ClusterForbidden, ClusterRefused, ObjectAbsent
 
@@ -31,17 +30,28 @@ TOTAL_SECONDS = 600.0
 ADMIN_PORT = 15000
 COMMAND = ("pilot-agent", "request", "GET", "certs")
 
+EXEC, FORWARD = "exec", "portforward"
+
 FINISHED = ("Succeeded", "Failed")
 GONE = "is gone"
 
 
-@dataclass(slots=True)
 class _Ways:
-    """Which ways are still worth trying in this look: what RBAC forbids once, it forbids for all."""
+    """Which ways are not worth trying any more: what RBAC forbids once, it forbids in the whole namespace."""
 
-    exec: str = ""
-    """Why not; empty while it is worth trying."""
-    forward: str = ""
+    def __init__(self) -> None:
+        self._barred: dict[tuple[str, str], str] = {}
+
+    def barred(self, way: str, pod: Pod) -> str:
+        """Why this pod need not be asked this way, about this pod; empty while it is worth trying."""
+        reason = self._barred.get((way, pod.ref.namespace))
+        return f"may not use {_target(pod).under(way)}: {reason}" if reason else ""
+
+    def remembered(self, way: str, pod: Pod, fault: ClusterForbidden) -> str:
+        """Remember what holds for others too; the same, short enough to stand beside the other way's."""
+        if reason := forbidden_beyond(fault):
+            self._barred[way, pod.ref.namespace] = reason
+        return self.barred(way, pod) or fault.message
 
 
 class Probe:
@@ -79,8 +89,7 @@ class Probe:
     def _again(self, pod: Pod, fault: ClusterError) -> Proxy:
         """A pod that failed may have been replaced since it was listed: look once more, by uid."""
         try:
-            target = PODS.within(pod.ref.namespace).named(pod.ref.name)
-            now = convert_pods.pod(self._client.get(target, POD))
+            now = convert_pods.pod(self._client.get(_target(pod), POD))
         except ObjectAbsent:
             return _told(pod, asked=False, fault=GONE)
         except ClusterError:
@@ -111,32 +120,32 @@ class Probe:
 
     def _by_exec(self, pod: Pod, deadline: Deadline) -> Loaded | str:
         """The page; a sentence instead when another way should be tried."""
-        if self._ways.exec:
-            return self._ways.exec
-        target = PODS.within(pod.ref.namespace).named(pod.ref.name)
+        if barred := self._ways.barred(EXEC, pod):
+            return barred
         try:
             return _read(
-                run_in_pod(self._client, target, container=PROXY, command=COMMAND, deadline=deadline)
+                run_in_pod(self._client, _target(pod), container=PROXY, command=COMMAND, deadline=deadline)
             )
         except ClusterForbidden as fault:
-            self._ways.exec = fault.message
-            return fault.message
+            return self._ways.remembered(EXEC, pod, fault)
         except ClusterRefused as fault:
             return fault.message
 
     def _by_forward(self, pod: Pod, deadline: Deadline) -> Loaded | str:
-        if self._ways.forward:
-            return self._ways.forward
-        target = PODS.within(pod.ref.namespace).named(pod.ref.name)
+        if barred := self._ways.barred(FORWARD, pod):
+            return barred
         try:
             return _read(
-                get_from_pod(self._client, target, port=ADMIN_PORT, path="/certs", deadline=deadline)
+                get_from_pod(self._client, _target(pod), port=ADMIN_PORT, path="/certs", deadline=deadline)
             )
         except ClusterForbidden as fault:
-            self._ways.forward = fault.message
-            return fault.message
+            return self._ways.remembered(FORWARD, pod, fault)
         except ClusterRefused as fault:
             return fault.message
+
+
+def _target(pod: Pod) -> Target:
+    return PODS.within(pod.ref.namespace).named(pod.ref.name)
 
 
 def _read(answer: Generator[bytes, None, None]) -> Loaded:

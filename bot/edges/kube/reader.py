@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from bot.core.certificates import SigningKey, read_signing_key
 from bot.core.ids import ClusterUid, MeshName
-from bot.core.mesh import MeshSnapshot, MutualTls, Part, Pod, Proxy, SecretState
+from bot.core.mesh import Access, MeshSnapshot, MutualTls, Part, Pod, Proxy, SecretState
 from bot.edges.kube import convert, convert_pods
+from bot.edges.kube.access import read_access
 from bot.edges.kube.client import KubeClient, decoded
 from bot.edges.kube.control_plane import CA_SECRET, ControlPlane, read_control_plane
 from bot.edges.kube.holders import SecretHolders, read_secret_holders, read_webhooks
@@ -76,6 +77,7 @@ class KubeReader:
             served=read_served(look, webhooks, seconds=self._handshake_seconds),
             proxies=self._proxies(look) if Part.PROXIES in parts else (),
             mutual_tls=read_mutual_tls(look) if Part.POLICY in parts else MutualTls(),
+            access=read_access(look, plane.workloads) if Part.ACCESS in parts else Access(),
             unread=look.unread,
         )
 

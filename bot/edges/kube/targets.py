@@ -13,7 +13,7 @@ class Target:
     group: str = ""
     version: str = "v1"
     older: str = ""
-    """The version that API servers of Citadel's time have instead."""
+    """The version that API servers of Citadel's time have instead; the fields that are used are the same."""
     namespace: str = ""
     name: str = ""
     subresource: str = ""
@@ -34,6 +34,11 @@ class Target:
     def before(self) -> "Target":
         """The same resource in its older version."""
         return replace(self, version=self.older, older="")
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """The resource without its version: what RBAC knows it by."""
+        return self.group, self.resource
 
     @property
     def path(self) -> str:
@@ -60,18 +65,21 @@ SERVICE_ACCOUNTS = Target(resource="serviceaccounts")
 PODS = Target(resource="pods")
 DEPLOYMENTS = Target(group="apps", resource="deployments")
 DAEMON_SETS = Target(group="apps", resource="daemonsets")
+RESTARTED = {"Deployment": DEPLOYMENTS, "DaemonSet": DAEMON_SETS}
+"""What can be rolled over by its template, by kind."""
 STATEFUL_SETS = Target(group="apps", resource="statefulsets")
 AUTOSCALERS = Target(group="autoscaling", resource="horizontalpodautoscalers")
-LEASES = Target(group="coordination.k8s.io", resource="leases")
+LEASES = Target(group="coordination.k8s.io", older="v1beta1", resource="leases")
+"""v1 since Kubernetes 1.14; v1beta1 from 1.12 to 1.21."""
 MUTATING_WEBHOOKS = Target(
     group="admissionregistration.k8s.io", older="v1beta1", resource="mutatingwebhookconfigurations"
 )
 VALIDATING_WEBHOOKS = Target(
     group="admissionregistration.k8s.io", older="v1beta1", resource="validatingwebhookconfigurations"
 )
+"""v1 since Kubernetes 1.16; v1beta1 from 1.9 to 1.21."""
 MESH_POLICIES = Target(group="authentication.istio.io", version="v1alpha1", resource="meshpolicies")
 POLICIES = Target(group="authentication.istio.io", version="v1alpha1", resource="policies")
+PEER_AUTHENTICATIONS = Target(group="security.istio.io", version="v1beta1", resource="peerauthentications")
 DESTINATION_RULES = Target(group="networking.istio.io", version="v1alpha3", resource="destinationrules")
-OLDER_WEBHOOKS = "v1beta1"
-"""Their version before Kubernetes 1.16, which is what Istio 1.0 to 1.4 were made for."""
 ACCESS_REVIEWS = Target(group="authorization.k8s.io", resource="selfsubjectaccessreviews")

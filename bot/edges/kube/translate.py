@@ -29,6 +29,7 @@ DEFAULT_PAUSE = timedelta(seconds=1)
 """Before a busy server is asked again, when it does not say when."""
 
 _VALUE = re.compile(r"-----BEGIN.*|[A-Za-z0-9+/=_-]{64,}", re.DOTALL)
+TOKEN_REFUSED = "the API server does not accept the bot's token"  # noqa: S105 - a sentence, not a password
 _BY_AUTHORIZER = re.compile(r'User "[^"]*" cannot |^Forbidden$|^$')
 
 
@@ -105,7 +106,7 @@ def refusal(doing: Doing, code: int, body: bytes, *, retry_after: str | None) ->
     said = cut(status.message)
     match code:
         case 401:
-            return ClusterForbidden(f"may not {doing}: the API server does not accept the bot's token")
+            return ClusterForbidden(f"may not {doing}: {TOKEN_REFUSED}")
         case 403 if doing.writes and not _BY_AUTHORIZER.search(status.message):
             return ClusterRefused(f"{doing} was refused: {said}")
         case 403:
@@ -122,6 +123,22 @@ def refusal(doing: Doing, code: int, body: bytes, *, retry_after: str | None) ->
             return _broken(doing, f"the API server answered {code}: {said}")
         case _:
             return ClusterRefused(f"{doing} was refused with {code}: {said}")
+
+
+def token_refused(fault: ClusterForbidden) -> bool:
+    """Whether it was not the request that was refused, but the bot itself (401)."""
+    return fault.message.endswith(TOKEN_REFUSED)
+
+
+def forbidden_beyond(fault: ClusterForbidden) -> str:
+    """Why the same is forbidden for other objects, too; empty where it may be for this one only.
+
+    The token and RBAC's word hold for others; an admission plugin's is about one object.
+    """
+    if token_refused(fault):
+        return TOKEN_REFUSED
+    by_authorizer = re.search(r'User "[^"]*" cannot ', fault.message)
+    return "forbidden for every object of this namespace" if by_authorizer else ""
 
 
 def _pause(status: Status, header: str | None) -> timedelta:

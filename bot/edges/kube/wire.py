@@ -59,6 +59,7 @@ class Meta(Wire, frozen=True):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: list[Owner] | None = None
+    creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
 
 
@@ -290,10 +291,17 @@ class Template(Wire, frozen=True):
     spec: PodSpec = PodSpec()
 
 
+class UpdateStrategy(Wire, frozen=True):
+    """`updateStrategy` of a DaemonSet."""
+
+    type: str = ""
+
+
 class WorkloadSpec(Wire, frozen=True):
     """`spec` of a Deployment or DaemonSet."""
 
     replicas: int | None = None
+    update_strategy: UpdateStrategy | None = None
     template: Template = Template()
 
 

@@ -21,7 +21,7 @@ from bot.edges.kube.control_plane import CA_SECRET
 from bot.edges.kube.convert import ROOT_KEY
 from bot.edges.kube.convert_pods import RESTARTED_AT
 from bot.edges.kube.lease import LEASE_NAME, held_by_other, spec_of_holder
-from bot.edges.kube.targets import DAEMON_SETS, DEPLOYMENTS, LEASES, SECRETS, Target
+from bot.edges.kube.targets import LEASES, RESTARTED, SECRETS, Target
 from bot.edges.kube.wire import LEASE, NAMED, WHOLE_SECRET, WholeSecret
 from bot.errors import ClusterConflict, ClusterError, ClusterRefused, ObjectAbsent, OutcomeUnknown
 
@@ -30,7 +30,6 @@ ROTATION_ANNOTATION = "rootkeeper.dev/rotation"
 ATTEMPTS = 4
 """The first and three more, each after a new look."""
 
-_WORKLOADS = {"Deployment": DEPLOYMENTS, "DaemonSet": DAEMON_SETS}
 
 T = TypeVar("T")
 
@@ -58,6 +57,8 @@ class KubeWriter:
             _refuse_unfit(live, state, expected)
             body = _root_patch(live, pem, rotation_id)
             written = self._client.patch(self._ca_secret, body, WHOLE_SECRET, rehearse=rehearse)
+            if rehearse:
+                _refuse_stored(live, written)
             return _stored(convert.state_of(written), wanted)
 
         return _settled(once)
@@ -105,7 +106,7 @@ class KubeWriter:
 
     def restart(self, workload: ObjectRef, *, mark: str) -> None:
         """Roll a workload over; see the port."""
-        resource = _WORKLOADS.get(workload.kind)
+        resource = RESTARTED.get(workload.kind)
         if resource is None:
             raise ClusterRefused(f"a {workload.kind} cannot be restarted by its template")
         target = resource.within(workload.namespace).named(workload.name)
@@ -208,6 +209,15 @@ def _changed(state: SecretState, expected: SecretState) -> str:
 def _root_patch(live: WholeSecret, pem: bytes, rotation_id: RotationId) -> Json:
     data = {ROOT_KEY: base64.b64encode(pem).decode()}
     return _conditional(live, {"annotations": {ROTATION_ANNOTATION: rotation_id}}) | {"data": data}
+
+
+def _refuse_stored(live: WholeSecret, rehearsed: WholeSecret) -> None:
+    """A rehearsal leaves the resourceVersion as it was; a proxy that drops `dryRun` would not."""
+    if rehearsed.metadata.resource_version != live.metadata.resource_version:
+        raise ClusterRefused(
+            f"Secret {live.metadata.name} was written by what was meant as a rehearsal",
+            hint="Something between the bot and the API server drops `dryRun`. Look at the secret, then roll back.",
+        )
 
 
 def _conditional(live: WholeSecret, metadata: Json) -> Json:

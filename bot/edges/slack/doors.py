@@ -54,6 +54,7 @@ class Button(StrEnum):
     CANCEL = "cancel"
     KEEP_WAITING = "keep_waiting"
     ROLL_BACK = "roll_back"
+    END = "end_here"
 
 
 ACTS = {
@@ -62,7 +63,7 @@ ACTS = {
     Button.KEEP_WAITING: Act.KEEP_WAITING,
     Button.ROLL_BACK: Act.ROLL_BACK,
 }
-"""Buttons that decide at once; Reject asks for a reason first."""
+"""Buttons that decide at once; Reject asks for a reason first, End here shows what is missing first."""
 
 
 class Dialog(StrEnum):
@@ -70,6 +71,7 @@ class Dialog(StrEnum):
 
     TRANSITION = "transition"
     REJECTION = "rejection"
+    ENDING = "ending"
 
 
 class Field(StrEnum):

@@ -7,6 +7,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -22,7 +23,7 @@ from bot.edges.slack.doors import ACTS, COMMANDS, Button, Dialog, Field
 from bot.edges.slack.faults import SLACK_TROUBLE, fault_of
 from bot.edges.slack.reading import Body
 from bot.edges.slack.render.blocks import Block
-from bot.edges.slack.render.dialogs import rejection_dialog, transition_dialog
+from bot.edges.slack.render.dialogs import ending_looked_for, rejection_dialog, transition_dialog
 from bot.edges.slack.render.replies import reply_shown
 from bot.flow.ports import Clock, Desk, Errand, Replies, Scheduler
 
@@ -43,6 +44,7 @@ _DIALOG_FAILED = Refused(
     sentence="Slack did not open the dialog in time",
     hint="Try again, or type it: `/istio-root transition <mesh> lifetime=10y <reason>`.",
 )
+_PRESS_AGAIN = Refused(sentence="Slack did not open the dialog in time", hint="Press the button again.")
 _DIALOG_STRANGE = Refused(sentence="That dialog could not be read", hint="Open it again.")
 
 _log = structlog.get_logger(__name__)
@@ -101,9 +103,11 @@ class Listeners:
         for button in ACTS:
             app.action(button)(self.pressed)
         app.action(Button.REJECT)(self.pressed_reject)
+        app.action(Button.END)(self.pressed_end)
         app.action(re.compile(".*"))(self.pressed_something_else)
         app.view(Dialog.TRANSITION)(self.sent_transition)
         app.view(Dialog.REJECTION)(self.sent_rejection)
+        app.view(Dialog.ENDING)(self.sent_ending)
         app.error(self.failed)
 
     def drop_repeats(self, body: Body, next: Callable[[], None]) -> BoltResponse | None:  # noqa: A002
@@ -127,7 +131,7 @@ class Listeners:
             _answer(ack, HelpShown(meshes=self._meshes, lead=understood.sentence))
         elif isinstance(understood, dict):
             ack()
-            self._open(body, caller=caller, view=understood)
+            self._open(body, caller=caller, view=understood, failed=_DIALOG_FAILED)
         else:
             self._take(ack, caller, intent=understood)
 
@@ -141,13 +145,15 @@ class Listeners:
             return transition_dialog((read.mesh,), lifetime=lifetime, channel=channel)
         return read
 
-    def _open(self, body: Body, *, caller: Caller, view: Block) -> None:
-        """Before anything slow: a trigger lives three seconds."""
+    def _open(self, body: Body, *, caller: Caller, view: Block, failed: Refused) -> str:
+        """Before anything slow: a trigger lives three seconds. Gives the id of what is open, or nothing."""
         try:
-            self._client.views_open(trigger_id=str(body.get("trigger_id", "")), view=view)
+            opened = self._client.views_open(trigger_id=str(body.get("trigger_id", "")), view=view)
         except SLACK_TROUBLE as error:
             _log.warning("dialog not opened", user=caller.user, fault=fault_of(error).code)
-            self._say(caller, _DIALOG_FAILED)
+            self._say(caller, failed)
+            return ""
+        return reading.view_id(opened.data)
 
     def _take(self, ack: Ack, caller: Caller, *, intent: Intent) -> None:
         if intent.verb is Verb.HELP:
@@ -171,7 +177,19 @@ class Listeners:
         if rotation_id is None:
             self._refuse(caller, _NOT_A_BUTTON)
             return
-        self._open(body, caller=caller, view=rejection_dialog(rotation_id, channel=caller.channel))
+        dialog = rejection_dialog(rotation_id, channel=caller.channel)
+        self._open(body, caller=caller, view=dialog, failed=_PRESS_AGAIN)
+
+    def pressed_end(self, ack: Ack, body: Body) -> None:
+        """End here shows what is missing; the look at the mesh fills the dialog, the decision comes with it."""
+        ack()
+        caller, rotation_id = reading.presser(body), reading.pressed_rotation(body)
+        if rotation_id is None:
+            self._refuse(caller, _NOT_A_BUTTON)
+            return
+        if view := self._open(body, caller=caller, view=ending_looked_for(), failed=_PRESS_AGAIN):
+            waiting = replace(caller, view=view)
+            self._say_if(waiting, self._desk.consider_end(waiting, rotation_id))
 
     def pressed_something_else(self, ack: Ack, body: Body) -> None:
         """A button of another version of the bot."""
@@ -190,6 +208,20 @@ class Listeners:
             self._refuse(caller, _DIALOG_STRANGE)
             return
         self._decide(caller, Act.REJECT, rotation_id, note=reason[:MAX_REASON])
+
+    def sent_ending(self, ack: Ack, body: Body) -> None:
+        """The confirmation, for what was shown: the desk looks at the mesh once more before it counts."""
+        if reading.looks_secret(reason := reading.entered(body, Field.REASON)):
+            _fault_in_dialog(ack, Field.REASON, _TAKE_IT_OUT)
+            return
+        ack()
+        caller, carried = reading.sender(body), reading.carried(body)
+        rotation_id = reading.rotation_id(carried.get("rotation"))
+        if rotation_id is None:
+            self._refuse(caller, _DIALOG_STRANGE)
+            return
+        note, shown = reason[:MAX_REASON], carried.get("shown", "")
+        self._say_if(caller, self._desk.decide(caller, Act.END, rotation_id, note=note, shown=shown))
 
     def sent_transition(self, ack: Ack, body: Body) -> None:
         """The details of a transition; the same intent as if they had been typed."""
@@ -212,13 +244,16 @@ class Listeners:
         return Intent(verb=Verb.TRANSITION, mesh=mesh, lifetime=lifetime, reason=reason, spelled_out=True)
 
     def _decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
-        if said := self._desk.decide(caller, act, rotation_id, note=note):
-            self._say(caller, said)
+        self._say_if(caller, self._desk.decide(caller, act, rotation_id, note=note))
 
     def _refuse(self, caller: Caller, refusal: Refused) -> None:
         """A payload that no card or dialog of ours makes; its content is not worth logging."""
         _log.warning("strange payload refused", team=caller.team, user=caller.user, channel=caller.channel)
         self._say(caller, refusal)
+
+    def _say_if(self, caller: Caller, reply: Reply | None) -> None:
+        if reply is not None:
+            self._say(caller, reply)
 
     def _say(self, caller: Caller, reply: Reply) -> None:
         """On a worker, for Slack may be slow; never raises, because Bolt would take its ack back.

@@ -13,7 +13,16 @@ from typing import Any
 import structlog
 from slack_sdk import WebClient
 
-from bot.core.record import Card, Milestone, Placement, Result
+from bot.core.record import (
+    Card,
+    CheckCouldNotRun,
+    DailyLine,
+    Milestone,
+    Placement,
+    ReportPosted,
+    RequestFailed,
+    Result,
+)
 from bot.core.rotation import Rotation
 from bot.edges.slack.faults import SLACK_TROUBLE, Fault, Kind, fault_of
 from bot.edges.slack.render import Rendered, render
@@ -26,7 +35,10 @@ BETWEEN_EDITS = timedelta(seconds=2)
 """Of one subject; chat.update allows about 50 a minute for the whole app."""
 BETWEEN_POSTS = timedelta(seconds=1)
 """In one channel."""
-GIVE_UP_AFTER = timedelta(hours=24)
+FLEETING = (DailyLine, CheckCouldNotRun, ReportPosted, RequestFailed)
+"""What was so when it was written and is of no use a day later. Everything else happened or still
+stands (a result, a card, a warning that is given once): it is told, however late."""
+STALE_AFTER = timedelta(hours=24)
 CLOSED_FOR = timedelta(minutes=1)
 """Between tries when a person has to do something first: invite the bot, unarchive, a new token."""
 LONGEST_BACK_OFF = timedelta(minutes=5)
@@ -231,7 +243,8 @@ class Poster:
     def _put_back(self, queued: Queued, fault: Fault, *, now: datetime) -> None:
         """Not told: later, or never."""
         said: dict[str, Any] = {"id": queued.id, "subject": queued.message.subject, "fault": fault.code}
-        if fault.kind is Kind.UNSAYABLE or now - queued.created_at >= GIVE_UP_AFTER:
+        stale = now - queued.created_at >= STALE_AFTER and isinstance(queued.message.content, FLEETING)
+        if fault.kind is Kind.UNSAYABLE or stale:
             self._outbox.given_up(queued, now=now, fault=fault.code)
             self._troubles.pop(_key(queued), None)
             _log.error("message given up", **said)

@@ -94,6 +94,11 @@ def carried(body: Body) -> dict[str, str]:
     return {k: v for k, v in read.items() if isinstance(v, str)} if isinstance(read, dict) else {}
 
 
+def view_id(body: object) -> str:
+    """The dialog that was opened."""
+    return _text(_part(body, "view").get("id")) if isinstance(body, dict) else ""
+
+
 def entered(body: Body, field: Field) -> str:
     """What stands in one input of a dialog."""
     values = _part(_part(_part(body, "view"), "state"), "values")

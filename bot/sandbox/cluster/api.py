@@ -5,10 +5,12 @@ Nothing here knows HTTP beyond status codes; ``server.py`` speaks it.
 
 import asyncio
 import json
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.sandbox.cluster import status
+from bot.sandbox.cluster.age import Age
 from bot.sandbox.cluster.audit import Audit, Entry
 from bot.sandbox.cluster.faults import Effect, Fault, Faults
 from bot.sandbox.cluster.objects import Json, copy_of, encode, stamp, uid_of, utc_now
@@ -31,7 +33,13 @@ class Request:
     body: bytes = b""
     content_type: str = "application/json"
     user_agent: str = ""
-    metadata_only: bool = False
+    metadata_version: str = ""
+    """Of PartialObjectMetadata, where the client wants no more than that."""
+
+    @property
+    def metadata_only(self) -> bool:
+        """Is nothing but metadata wanted?"""
+        return bool(self.metadata_version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +55,11 @@ class Answer:
 class Api:
     """The objects of a cluster behind authorisation, faults and audit."""
 
-    def __init__(self, registry: Registry, *, audit: Audit, faults: Faults) -> None:
+    def __init__(self, registry: Registry, *, audit: Audit, faults: Faults, age: Age | None = None) -> None:
         self.registry = registry
         self.audit = audit
         self.faults = faults
+        self.age = age or Age()
 
     async def answer(self, request: Request) -> Answer:
         """Carry out a request; every outcome is an answer."""
@@ -93,10 +102,11 @@ class Api:
 
     async def _carried_out(self, request: Request) -> Answer:
         self._authorise(request)
+        self._check_known(request)
         fault = self._due(request)
         if fault and await self._strikes(request, fault):
             return Answer(code=0, body=b"", cut=True)
-        answer = self._act(request)
+        answer = _in_kind(self._act(request), request)
         if fault and fault.effect is Effect.DROP_AFTER:
             return Answer(code=answer.code, body=b"", cut=True)
         return answer
@@ -108,7 +118,8 @@ class Api:
         acts = [act]
         if act.subresource in ("exec", "portforward"):
             # An upgrade is a GET; since Kubernetes 1.35 "create" is asked for on top.
-            acts.append(_with_verb(act, "get"))
+            both = (act, _with_verb(act, "get"))
+            acts = list(both if self.age.streams_by_create else both[1:])
         for each in acts:
             self._authorise_as(request, each)
 
@@ -117,6 +128,10 @@ class Api:
         if not request.user.may(act):
             address = request.call.address
             raise status.forbidden(address.resource, address.name, denial(request.user, act))
+
+    def _check_known(self, request: Request) -> None:
+        if not self.age.knows(request.call.address.resource):
+            raise status.no_such_path()
 
     def _due(self, request: Request) -> Fault | None:
         call = request.call
@@ -136,7 +151,7 @@ class Api:
                 raise _webhook_denial(fault)
             case Effect.HANG | Effect.SLOW:
                 await asyncio.sleep(86_400 if fault.effect is Effect.HANG else fault.seconds)
-            case Effect.VANISH | Effect.TOUCH:
+            case Effect.VANISH | Effect.TOUCH | Effect.REPLACE:
                 self._meddle(request, fault)
             case _:
                 pass
@@ -151,11 +166,18 @@ class Api:
             self.registry.store.remove(address.resource, address.key)
             return
         value = copy_of(found.value)
+        if fault.effect is Effect.REPLACE:
+            self.registry.store.remove(address.resource, address.key)
+            value["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": stamp(utc_now())}
+            self.registry.store.put(address.resource, value)
+            raise status.not_found(address.resource, address.name)
         value["metadata"].setdefault("annotations", {})["sandbox/touched"] = stamp(utc_now())
         self.registry.store.put(address.resource, value)
 
     def _act(self, request: Request) -> Answer:
         call = request.call
+        if call.verb not in ("get", "list"):
+            request = replace(request, call=replace(call, query=self.age.dry_run(call.query)))
         match call.verb:
             case "get":
                 return _one(self.registry.get(call.address), request)
@@ -174,7 +196,11 @@ class Api:
     def _list(self, request: Request) -> Answer:
         found = page(self.registry.store, request.call.listing())
         resource = request.call.address.resource
-        return Answer(code=200, body=found.body(resource, metadata_only=request.metadata_only))
+        headless = request.metadata_only and not self.age.lists_metadata_in_pages(request.metadata_version)
+        if not self.age.counts_what_is_left:
+            found = replace(found, left=None)
+        body = found.body(resource, metadata_only=request.metadata_only, headless=headless)
+        return Answer(code=200, body=body)
 
     def _create(self, request: Request) -> Answer:
         if request.call.address.resource is ACCESS_REVIEWS:
@@ -217,6 +243,19 @@ def refusal(error: ApiError) -> Answer:
     return Answer(code=error.code, body=encode(error.body()) + b"\n", retry_after=retry_after)
 
 
+def _in_kind(answer: Answer, request: Request) -> Answer:
+    """The answer in the version that the client named: of the object, and of its metadata alone."""
+    kept = request.call.address.resource.group_version
+    if request.metadata_only:
+        old, new = b"meta.k8s.io/v1", f"meta.k8s.io/{request.metadata_version}".encode()
+    else:
+        old, new = kept.encode(), (request.call.group_version or kept).encode()
+    if old == new:
+        return answer
+    head = b'"apiVersion":"%s"'
+    return replace(answer, body=answer.body.replace(head % old, head % new))
+
+
 def _one(stored: Stored, request: Request, *, code: int = 200) -> Answer:
     return Answer(code=code, body=(stored.metadata() if request.metadata_only else stored.whole()) + b"\n")
 
@@ -237,6 +276,8 @@ def _object(request: Request) -> Json:
     value = _parsed(request.body)
     if not isinstance(value, dict):
         raise status.bad_request("couldn't get version/kind; json parse error: not an object")
+    if value.get("apiVersion") == request.call.group_version:
+        value["apiVersion"] = request.call.address.resource.group_version
     return value
 
 

@@ -1,41 +1,46 @@
 """What a client asks before it asks for objects: versions, groups, resources, health."""
 
+from bot.sandbox.cluster.age import Age
 from bot.sandbox.cluster.objects import Json
 from bot.sandbox.cluster.resources import TABLE, Resource
 
-GIT_VERSION = "v1.37.2"  # as the project's test bed
 _VERBS = ["create", "delete", "get", "list", "patch", "update"]
 
 
-def discovered(path: str) -> Json | str | None:
+def discovered(path: str, age: Age) -> Json | str | None:
     """The answer for a discovery path, None if it is none."""
     match path.strip("/").split("/"):
         case ["version"]:
-            return _version()
+            return _version(age.version)
         case ["healthz" | "livez" | "readyz"]:
             return "ok"
         case ["api"]:
             return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
         case ["apis"]:
-            groups = sorted({row.group for row in TABLE if row.group})
-            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(each) for each in groups]}
+            rows = [row for row in TABLE if age.knows(row) and age.versions(row.group)]
+            groups = sorted({row.group for row in rows if row.group})
+            return {
+                "kind": "APIGroupList",
+                "apiVersion": "v1",
+                "groups": [_group(each, age) for each in groups],
+            }
         case ["apis", group]:
-            found = any(row.group == group for row in TABLE)
-            return {"kind": "APIGroup", "apiVersion": "v1", **_group(group)} if found else None
+            found = any(row.group == group and age.knows(row) for row in TABLE) and age.versions(group)
+            return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, age)} if found else None
         case ["api", version]:
-            return _resources("", version)
+            return _resources("", version, age)
         case ["apis", group, version]:
-            return _resources(group, version)
+            return _resources(group, version, age)
         case _:
             return None
 
 
-def _version() -> Json:
-    major, minor, _ = GIT_VERSION.removeprefix("v").split(".")
+def _version(version: str) -> Json:
+    major, minor, *_ = version.removeprefix("v").split(".")
     return {
         "major": major,
         "minor": minor,
-        "gitVersion": GIT_VERSION,
+        "gitVersion": version,
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "2026-08-13T00:00:00Z",
@@ -45,21 +50,22 @@ def _version() -> Json:
     }
 
 
-def _group(group: str) -> Json:
-    versions = sorted({row.version for row in TABLE if row.group == group})
-    named = [{"groupVersion": f"{group}/{each}", "version": each} for each in versions]
+def _group(group: str, age: Age) -> Json:
+    named = [{"groupVersion": f"{group}/{each}", "version": each} for each in age.versions(group)]
     return {"name": group, "versions": named, "preferredVersion": named[0]}
 
 
-def _resources(group: str, version: str) -> Json | None:
-    rows = [row for row in TABLE if (row.group, row.version) == (group, version)]
+def _resources(group: str, version: str, age: Age) -> Json | None:
+    kept = age.kept_as(group, version)
+    known = [row for row in TABLE if kept and age.knows(row)]
+    rows = [row for row in known if (row.group, row.version) == (group, kept)]
     if not rows:
         return None
     listed = [each for row in rows for each in _described(row)]
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
-        "groupVersion": rows[0].group_version,
+        "groupVersion": f"{group}/{version}" if group else version,
         "resources": listed,
     }
 

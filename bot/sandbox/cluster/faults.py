@@ -19,6 +19,9 @@ class Effect(StrEnum):
     DROP_BEFORE = "drop-before"  # the connection is cut, nothing was done
     DROP_AFTER = "drop-after"  # it was done, but the connection is cut before the answer
     VANISH = "vanish"  # the object is deleted just before the request is carried out
+    REPLACE = (
+        "replace"  # a pod is gone (404), and another of its name runs in its place, as a StatefulSet's does
+    )
     TOUCH = "touch"  # somebody else changes the object's metadata just before
 
 

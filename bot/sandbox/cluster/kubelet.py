@@ -110,7 +110,9 @@ class Kubelet:
         if change.resource is not PODS:
             return
         uid = uid_of(change.value)
-        if change.what is Happened.ADDED and owner_uid(change.value):
+        if change.what is Happened.ADDED and path(change.value, "status", "phase") == "Running":
+            self._resume(change.value)
+        elif change.what is Happened.ADDED and owner_uid(change.value):
             self._admit(change.value)
             self._pace.later(0, lambda: self._schedule(uid))
         elif change.what is Happened.DELETED:

@@ -30,7 +30,8 @@ def furnish(stage: Stage, scene: "Scene") -> None:
     _citadel(stage, scene)
     for part in _parts(scene):
         _component(stage, scene, part)
-    _webhooks(stage)
+    if scene.webhooks:
+        _webhooks(stage)
 
 
 def _namespaces(stage: Stage, scene: "Scene") -> None:
@@ -91,6 +92,8 @@ def _settings(stage: Stage, scene: "Scene") -> None:
         f"  discoveryAddress: istio-pilot.{system}:{15011 if mutual else 15010}\n"
         f"  controlPlaneAuthPolicy: {'MUTUAL_TLS' if mutual else 'NONE'}\n"
     )
+    if not older(scene.citadel_version, "1.4.0"):
+        text += f"enableAutoMtls: {'true' if scene.automatic_tls else 'false'}\n"
     stage.add("v1", "ConfigMap", "istio", namespace=system, labels={"app": "istio"}, data={"mesh": text})
     if not older(scene.citadel_version, "1.1.0"):
         data = {"caTLSRootCert": stage.authority.root64}

@@ -47,8 +47,13 @@ def with_writer(new: Json, old: Json | None, writer: Writer) -> Json:
     owned = _tree({*_leaves((mine or {}).get("fieldsV1") or {}), *(changed & now)})
     if owned:
         others.append(_entry(writer, new, owned))
-    new["metadata"]["managedFields"] = others
+    new["metadata"]["managedFields"] = sorted(others, key=_place)
     return new
+
+
+def _place(entry: Json) -> tuple[str, ...]:
+    """Where the server puts an entry: by second and, within one, by the writer's name and not by who was last."""
+    return tuple(entry.get(key, "") for key in ("operation", "time", "manager", "apiVersion", "subresource"))
 
 
 def _entry(writer: Writer, value: Json, owned: Json) -> Json:

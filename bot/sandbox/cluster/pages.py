@@ -39,8 +39,8 @@ class Page:
     token: str = ""
     left: int | None = None
 
-    def body(self, resource: Resource, *, metadata_only: bool) -> bytes:
-        """The list's JSON, joined from the objects' cached bytes."""
+    def body(self, resource: Resource, *, metadata_only: bool, headless: bool = False) -> bytes:
+        """The list's JSON, joined from the objects' cached bytes; ``headless``: without metadata of its own."""
         head: dict[str, object] = {"resourceVersion": str(self.revision)}
         if self.token:
             head["continue"] = self.token
@@ -50,7 +50,8 @@ class Page:
         if metadata_only:
             kind = '"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1"'
         items = [each.metadata() if metadata_only else each.item() for each in self.found]
-        front = f'{{{kind},"metadata":'.encode() + encode(head) + b',"items":['
+        own = b"" if headless else b',"metadata":' + encode(head)
+        front = f"{{{kind}".encode() + own + b',"items":['
         return front + b",".join(items) + b"]}\n"
 
 

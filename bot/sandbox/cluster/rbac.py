@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from bot.sandbox.cluster.objects import Json
 
 _READ = ("get", "list", "watch")
+_PLANE = tuple(
+    f"istio-{part}" for part in ("citadel", "galley", "pilot", "policy", "sidecar-injector", "telemetry")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,7 @@ def bot_rules(*, home: str = "rootkeeper", system: str = "istio-system") -> tupl
             group="admissionregistration.k8s.io",
         ),
         _read("meshpolicies", "policies", group="authentication.istio.io"),
+        _read("peerauthentications", group="security.istio.io"),
         _read("destinationrules", group="networking.istio.io"),
         Rule(verbs=("create", "get"), resources=("pods/exec", "pods/portforward")),
         Rule(
@@ -155,7 +159,18 @@ def _writing(system: str) -> tuple[Rule, ...]:
             namespaces=(system,),
         ),
         Rule(
-            verbs=("patch",), resources=("deployments", "daemonsets"), groups=("apps",), namespaces=(system,)
+            verbs=("patch",),
+            resources=("deployments",),
+            groups=("apps",),
+            names=_PLANE,
+            namespaces=(system,),
+        ),
+        Rule(
+            verbs=("patch",),
+            resources=("daemonsets",),
+            groups=("apps",),
+            names=("istio-nodeagent",),
+            namespaces=(system,),
         ),
     )
 

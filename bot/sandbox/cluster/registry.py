@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from bot.sandbox.cluster import validation
+from bot.sandbox.cluster.age import Age
 from bot.sandbox.cluster.objects import Json, copy_of, encode, key_of, meta, name_of, namespace_of, stamp
 from bot.sandbox.cluster.ownership import Writer, with_writer
 from bot.sandbox.cluster.patching import PatchType, patched
@@ -68,8 +69,11 @@ _PLAIN = Intent()
 class Registry:
     """Everything that writes to the store goes through here, the stand-in's own controllers too."""
 
-    def __init__(self, store: Store, *, now: Callable[[], datetime], random: Random) -> None:
+    def __init__(
+        self, store: Store, *, now: Callable[[], datetime], random: Random, age: Age | None = None
+    ) -> None:
         self.store = store
+        self._age = age or Age()
         self._now = now
         self._random = random
 
@@ -99,7 +103,7 @@ class Registry:
         if self.store.get(resource, key_of(address.namespace, name_of(value))):
             raise already_exists(resource, name_of(value))
         self._birth(address, value)
-        return self._keep(resource, with_writer(value, None, self._writer(intent)), intent)
+        return self._keep(resource, self._signed(value, None, self._writer(intent)), intent)
 
     def update(self, address: Address, body: Json, intent: Intent = _PLAIN) -> Stored:
         """Replace an object by ``body``, which names the version it was made from.
@@ -150,7 +154,7 @@ class Registry:
             return old  # as upstream: writing what is there is no write
         if resource.counts_generations and _changes_spec(value, old.value):
             value["metadata"]["generation"] = meta(old.value).get("generation", 1) + 1
-        value = with_writer(value, old.value, self._writer(intent, address.subresource))
+        value = self._signed(value, old.value, self._writer(intent, address.subresource))
         return self._keep(resource, value, intent, old)
 
     def delete(self, address: Address, *, options: Json | None = None, dry_run: bool = False) -> Stored:
@@ -186,7 +190,8 @@ class Registry:
             text = f'{value.get("kind")} in version "{value.get("apiVersion")}" cannot be handled as a '
             text += f"{resource.kind}: unknown conversion"
             raise bad_request(text)
-        return {**head, **{key: each for key, each in value.items() if key not in head}}
+        unknown = () if self._age.locks_secrets else ("immutable",)
+        return {**head, **{key: each for key, each in value.items() if key not in (*head, *unknown)}}
 
     def _name(self, value: Json) -> None:
         metadata = value.setdefault("metadata", {})
@@ -209,7 +214,7 @@ class Registry:
     def _birth(self, address: Address, value: Json) -> None:
         if address.resource.has_status:
             value["status"] = dict(_FIRST_STATUS.get(address.resource, {}))
-        if address.resource is NAMESPACES:
+        if address.resource is NAMESPACES and self._age.labels_namespaces:
             value["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = name_of(value)
         metadata = value["metadata"]
         metadata.pop("resourceVersion", None)
@@ -219,6 +224,9 @@ class Registry:
             metadata["namespace"] = address.namespace
         if address.resource.counts_generations:
             metadata["generation"] = 1
+
+    def _signed(self, new: Json, old: Json | None, writer: Writer) -> Json:
+        return with_writer(new, old, writer) if self._age.tells_writers else new
 
     def _writer(self, intent: Intent, subresource: str = "") -> Writer:
         return Writer(manager=intent.manager, at=self._now(), subresource=subresource)

@@ -4,10 +4,11 @@ import json
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote
 
+from bot.sandbox.cluster.age import Age
 from bot.sandbox.cluster.pages import Query
 from bot.sandbox.cluster.rbac import Act
 from bot.sandbox.cluster.registry import Address
-from bot.sandbox.cluster.resources import GROUP_VERSIONS, NAMESPACES, Resource, find
+from bot.sandbox.cluster.resources import NAMESPACES, Resource, find
 from bot.sandbox.cluster.selectors import exact_name
 from bot.sandbox.cluster.status import ApiError, bad_request, cause, no_such_path
 
@@ -29,6 +30,8 @@ class Call:
     verb: str
     address: Address
     query: dict[str, list[str]] = field(default_factory=dict)
+    group_version: str = ""
+    """As the client named it; an older one than the objects are kept in is answered in kind."""
 
     def first(self, name: str) -> str:
         """The first value of a query parameter, empty if absent."""
@@ -87,30 +90,31 @@ def _bad_dry_run(verb: str, values: list[str]) -> ApiError:
     return ApiError(422, f'{kind}.meta.k8s.io "" is invalid: dryRun: {text}', details=details)
 
 
-def read_call(method: str, path: str, query: str) -> Call | None:
+def read_call(method: str, path: str, query: str, *, age: Age) -> Call | None:
     """The call for this request line; None where the path is no path of objects (404 page not found).
 
     Raises:
         ApiError: 404 for a resource that a served group does not have, 405 for a method that nothing takes.
     """
     steps = [unquote(step) for step in path.strip("/").split("/")]
-    head = _head(steps)
+    head = _head(steps, age)
     if head is None:
         return None
     group, version, rest = head
-    address = _address(group, version, rest)
+    address = _address(group, age.kept_as(group, version), rest)
     verb = _verb(method, address)
     parameters = parse_qs(query, keep_blank_values=True)
     if verb == "list" and parameters.get("watch", ["false"])[0] in ("true", "1"):
         verb = "watch"
-    return Call(verb=verb, address=address, query=parameters)
+    named = f"{group}/{version}" if group else version
+    return Call(verb=verb, address=address, query=parameters, group_version=named)
 
 
-def _head(steps: list[str]) -> tuple[str, str, list[str]] | None:
+def _head(steps: list[str], age: Age) -> tuple[str, str, list[str]] | None:
     match steps:
-        case ["api", version, *rest] if rest and ("", version) in GROUP_VERSIONS:
+        case ["api", version, *rest] if rest and age.kept_as("", version):
             return "", version, rest
-        case ["apis", group, version, *rest] if rest and (group, version) in GROUP_VERSIONS:
+        case ["apis", group, version, *rest] if rest and age.kept_as(group, version):
             return group, version, rest
         case _:
             return None

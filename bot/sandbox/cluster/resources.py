@@ -21,6 +21,7 @@ class Resource:
     blind_update: bool = True  # a PUT without resourceVersion is accepted
     upsert: bool = False  # a PUT of what is not there creates it
     custom: bool = False  # defined by a CRD
+    since: str = ""  # the version of Istio whose CRDs have it; empty: all
     fields: tuple[str, ...] = ()  # field selectors beside metadata.name and metadata.namespace
     subresources: tuple[str, ...] = ()
 
@@ -149,6 +150,16 @@ POLICIES = Resource(
     counts_generations=True,
     blind_update=False,
 )
+PEER_AUTHENTICATIONS = Resource(
+    group="security.istio.io",
+    version="v1beta1",
+    plural="peerauthentications",
+    kind="PeerAuthentication",
+    custom=True,
+    since="1.5.0",
+    counts_generations=True,
+    blind_update=False,
+)
 DESTINATION_RULES = Resource(
     group="networking.istio.io",
     version="v1alpha3",
@@ -184,6 +195,7 @@ TABLE = (
     CLUSTER_ROLE_BINDINGS,
     MESH_POLICIES,
     POLICIES,
+    PEER_AUTHENTICATIONS,
     DESTINATION_RULES,
 )
 

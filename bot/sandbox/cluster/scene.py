@@ -10,6 +10,7 @@ from enum import StrEnum
 from random import Random
 
 from bot.sandbox.cluster import apps, mesh
+from bot.sandbox.cluster.age import NEWEST
 from bot.sandbox.cluster.certificates import Authority, new_key, organization, pem_of, root_certificate
 from bot.sandbox.cluster.objects import Json, utc_now
 from bot.sandbox.cluster.proxies import Oddity
@@ -55,13 +56,16 @@ class Scene:
     root_lifetime_days: int = 365
     organization: str = "cluster.local"
     trust_domain: str = "cluster.local"
+    kubernetes: str = NEWEST  # what the API server says it is, and how old it behaves
     citadel_version: str = "1.4.10"
     citadel_replicas: int = 1
     rotator: bool = False  # off by CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL=0s where the version has one
     plugged_in: bool = False
     pilot_sidecar: bool = True
     webhooks_reload: bool = True
+    webhooks: bool = True  # the injector's and Galley's are registered
     mutual_tls: MutualTls = MutualTls.ON
+    automatic_tls: bool = False  # enableAutoMtls, where the version has it
     accounts: tuple[tuple[str, tuple[str, ...]], ...] = ACCOUNTS
     unmanaged: tuple[str, ...] = ()  # of these namespaces, labelled ca.istio.io/override=false
     proxy_version: str = "1.4.10"
@@ -95,7 +99,7 @@ def build(scene: Scene) -> Built:
     stage.trust_domain = scene.trust_domain
     mesh.furnish(stage, scene)
     apps.furnish(stage, scene)
-    contexts = 0 if scene.mutual_tls is MutualTls.OFF else scene.contexts
+    contexts = 0 if scene.mutual_tls is MutualTls.OFF and not scene.automatic_tls else scene.contexts
     habits = Habits(
         contexts=contexts,
         rate=scene.rate,

@@ -6,6 +6,7 @@ from email.utils import format_datetime
 
 from aiohttp import web
 
+from bot.sandbox.cluster.age import Age
 from bot.sandbox.cluster.api import Answer, Api, Request, refusal
 from bot.sandbox.cluster.discovery import discovered
 from bot.sandbox.cluster.objects import encode, utc_now
@@ -14,7 +15,6 @@ from bot.sandbox.cluster.requests import Call, read_call
 from bot.sandbox.cluster.status import ApiError
 
 _MAX_BODY = 3 * 1024 * 1024  # bytes; etcd and the API server refuse more, too
-_PARTIAL = ("as=PartialObjectMetadataList", "as=PartialObjectMetadata")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Streamer = Callable[[web.Request, Request], Awaitable[web.StreamResponse]]
@@ -23,11 +23,12 @@ Streamer = Callable[[web.Request, Request], Awaitable[web.StreamResponse]]
 class Front:
     """The aiohttp application in front of an :class:`Api`."""
 
-    def __init__(self, api: Api, *, users: dict[str, User], stream: Streamer) -> None:
+    def __init__(self, api: Api, *, users: dict[str, User], stream: Streamer, age: Age) -> None:
         self.skew = timedelta()  # added to the Date header
         self._api = api
         self._users = users
         self._stream = stream
+        self._age = age
 
     def application(self, control: Handler) -> web.Application:
         """The application; ``control`` answers below ``/sandbox/``."""
@@ -39,7 +40,8 @@ class Front:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
             user = self._user(request)
-            call = read_call(request.method, request.rel_url.raw_path, request.rel_url.raw_query_string)
+            line = (request.method, request.rel_url.raw_path, request.rel_url.raw_query_string)
+            call = read_call(*line, age=self._age)
         except ApiError as error:
             return self._response(refusal(error))
         if call is None:
@@ -54,7 +56,7 @@ class Front:
         return user
 
     def _pathless(self, request: web.Request) -> web.Response:
-        found = discovered(request.path)
+        found = discovered(request.path, self._age)
         if found is None:
             return self._text("404 page not found\n", code=404)
         if isinstance(found, str):
@@ -69,7 +71,7 @@ class Front:
                 body=await request.read() if request.can_read_body else b"",
                 content_type=request.content_type,
                 user_agent=request.headers.get("User-Agent", ""),
-                metadata_only=_metadata_only(request),
+                metadata_version=_metadata_version(request, self._age),
             )
         except ApiError as error:
             return self._response(refusal(error))
@@ -101,13 +103,21 @@ class Front:
         }
 
 
-def _metadata_only(request: web.Request) -> bool:
-    """Does the first form that the client accepts, of those served, carry metadata only?"""
+def _metadata_version(request: web.Request, age: Age) -> str:
+    """In which version of PartialObjectMetadata the first form that can be served asks for it; empty: whole.
+
+    Raises:
+        ApiError: 406, none can be served.
+    """
     for form in request.headers.get("Accept", "*/*").split(","):
-        kind, _, parameters = form.strip().partition(";")
-        if any(wanted in parameters for wanted in _PARTIAL):
-            return True
-        if kind in ("application/json", "application/*", "*/*") and "as=" not in parameters:
-            return False
+        kind, _, rest = form.strip().partition(";")
+        pairs = (each.strip().partition("=") for each in rest.split(";") if each)
+        parameters = {key: value for key, _, value in pairs}
+        if kind not in ("application/json", "application/*", "*/*"):
+            continue
+        if "as" not in parameters:
+            return ""
+        if version := age.metadata_version(parameters):
+            return version
     text = "only the following media types are accepted: application/json"
     raise ApiError(406, text)

@@ -8,6 +8,7 @@ from random import Random
 
 from aiohttp import web
 
+from bot.sandbox.cluster.age import Age
 from bot.sandbox.cluster.api import Api
 from bot.sandbox.cluster.audit import Audit
 from bot.sandbox.cluster.control import Control
@@ -44,8 +45,9 @@ class ClusterStandIn:
         self.faults = Faults()
         self.bot = self._bot(rules)
         self.url = ""
-        self._registry = Registry(self.store, now=utc_now, random=Random())
-        self.api = Api(self._registry, audit=self.audit, faults=self.faults)
+        self.age = Age(self.scene.kubernetes, self.scene.citadel_version)
+        self._registry = Registry(self.store, now=utc_now, random=Random(), age=self.age)
+        self.api = Api(self._registry, audit=self.audit, faults=self.faults, age=self.age)
         self._pace = Pace(speed, Random(self.scene.seed))
         self._tokens = {self._token(): self.bot, self._token(): User(name="system:admin", master=True)}
         self.world, self._front = self._build()
@@ -64,9 +66,9 @@ class ClusterStandIn:
     def _build(self) -> tuple[World, Front]:
         built = build(self.scene)
         for value in built.objects:
-            self.store.put(of_kind(value["apiVersion"], value["kind"]), value)
+            self.store.put(of_kind(value["apiVersion"], value["kind"]), self.age.dressed(value))
         world = World(self.api, self._pace, built.habits)
-        front = Front(self.api, users=self._tokens, stream=self._stream)
+        front = Front(self.api, users=self._tokens, stream=self._stream, age=self.age)
         return world, front
 
     async def _stream(self, request: web.Request, read: object) -> web.StreamResponse:

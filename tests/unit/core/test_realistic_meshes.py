@@ -1,14 +1,14 @@
-"""Verdicts on meshes as they are: a second control plane, half-updated proxies, lists that may not be read."""
+"""Verdicts on meshes as they are: a second control plane, half-updated proxies, a secret kept elsewhere."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.core.authority import AuthorityKind, recognise
+from bot.core.authority import recognise
 from bot.core.certificates import Certificate, read_bundle
 from bot.core.findings import Verdict
-from bot.core.mesh import EVERYTHING, LoadedCertificate, MeshSnapshot, Part, Unread
+from bot.core.mesh import EVERYTHING, LoadedCertificate, MeshSnapshot
 from bot.core.verification import judge_processes, judge_proxies
 from tests.fakes.cluster import FakeCluster
 
@@ -55,16 +55,6 @@ def test_the_processes_of_another_control_plane_are_not_this_meshs() -> None:
 
     assert alone
     assert beside == alone
-
-
-@pytest.mark.parametrize("kind", ["Deployments", "DaemonSets", "StatefulSets"])
-def test_what_signs_is_unknown_where_a_list_that_could_show_another_ca_is_unread(kind: str) -> None:
-    seen, _ = mesh()
-    miss = Unread(part=Part.AUTHORITY, what=f"{kind} in namespace spire", reason="may not")
-
-    authority = recognise(replace(seen, unread=(miss,)))
-
-    assert (authority.kind, authority.supported) == (AuthorityKind.UNKNOWN, False)
 
 
 @pytest.mark.parametrize(("place", "supported"), [("istio-system", True), ("security", False)])

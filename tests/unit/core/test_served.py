@@ -62,7 +62,7 @@ def snapshot(*found: ServedCertificate, parts: frozenset[Part] = frozenset({Part
 OTHER = root_pem(
     a_key(5), not_before=LONG_AGO, not_after=NOW + timedelta(days=12), organization="other.local"
 )
-EXPIRED = "(the certificate expired at 2026-11-22 12:00:00 UTC)"
+EXPIRED = "expired at 2026-11-22 12:00:00 UTC"
 
 JUDGED: dict[str, tuple[ServedCertificate, Verdict, str, str]] = {
     "a leaf of this root": (served(leaf=leaf()), Verdict.OK, "", ""),
@@ -81,19 +81,19 @@ JUDGED: dict[str, tuple[ServedCertificate, Verdict, str, str]] = {
     "a leaf that another key signed": (
         served(leaf=leaf(key=5)),
         Verdict.NOT_OK,
-        "(was signed with another key)",
+        "was signed with another key",
         RESTART,
     ),
     "a leaf of another mesh": (
         served(leaf=leaf(root=OTHER, key=5)),
         Verdict.NOT_OK,
-        "(names another issuer (O=other.local))",
+        "names another issuer (O=other.local)",
         RESTART,
     ),
     "a refused leaf of a bare pod": (
         served(leaf=leaf(key=5), workload=None),
         Verdict.NOT_OK,
-        "(was signed with another key)",
+        "was signed with another key",
         "restart Pod istio-system/istio-galley-0",
     ),
     "a pod that did not answer": (
@@ -126,7 +126,7 @@ def test_what_a_webhook_shows_is_judged(
     (judged,) = judge_served(snapshot(found), certificate(ROOT))
 
     assert judged.verdict is verdict
-    assert judged.reason.endswith(reason)
+    assert reason in judged.reason
     assert judged.cure == cure
 
 
@@ -181,7 +181,7 @@ def test_the_check_names_who_shows_a_bad_certificate_and_the_cure() -> None:
     assert told.hint == RESTART
     (offender,) = told.offenders
     assert offender.startswith("webhook server Pod istio-system/istio-galley-0: ")
-    assert offender.endswith(EXPIRED)
+    assert offender.endswith(f"{EXPIRED}, so the API server refuses it")
 
 
 def test_the_check_cannot_tell_what_it_cannot_read() -> None:

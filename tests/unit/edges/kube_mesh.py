@@ -38,13 +38,19 @@ class Mesh:
     slept: list[float]
 
     def reader(
-        self, *, proxy_seconds: float = 10, probe_seconds: float = 60, handshake_seconds: float = 5
+        self,
+        *,
+        proxy_seconds: float = 10,
+        probe_seconds: float = 60,
+        handshake_seconds: float = 5,
+        probe_concurrency: int = 16,
     ) -> KubeReader:
         return KubeReader(
             self.client,
             mesh=MeshName("prod"),
             namespace=SYSTEM,
             clock=SystemTime(),
+            probe_concurrency=probe_concurrency,
             proxy_seconds=proxy_seconds,
             probe_seconds=probe_seconds,
             handshake_seconds=handshake_seconds,

@@ -3,19 +3,21 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.core.findings import Finding, Severity, Tally, Verdict
+from bot.core.findings import Tally, Verdict
 from bot.core.ids import ClusterUid, Fingerprint, MeshName, PlanDigest, RotationId, TeamId, UserId
 from bot.core.intent import Verb
 from bot.core.mesh import ObjectRef, SecretState
 from bot.core.plan import BlastRadius, Mode, Plan, RootFacts, Step, StepKind
 from bot.core.progress import Proof, StepState, StepStatus, Straggler
 from bot.core.record import (
+    Alarm,
     Begun,
     Card,
     CheckCouldNotRun,
     CheckRecord,
     Content,
     DailyLine,
+    EndOffered,
     Event,
     HelpShown,
     HistoryShown,
@@ -33,6 +35,7 @@ from bot.core.record import (
     Warned,
 )
 from bot.core.rotation import Decision, Person, Rotation, RotationState, propose
+from tests.unit.edges import slack_reports
 
 NOW = datetime(2026, 11, 23, 18, 41, tzinfo=UTC)
 PROD = MeshName("prod")
@@ -243,6 +246,16 @@ ROTATIONS: dict[str, Rotation] = {
     "paused untouched": paused_untouched(),
     "rolling back": rolling_back(),
     "rolled back": rolling_back().moved(RotationState.ROLLED_BACK, now=NOW, outcome="The old root is back"),
+    "paused rolling back": rolling_back().moved(
+        RotationState.PAUSED, now=NOW, outcome="Citadel did not become ready"
+    ),
+    "ended short": paused().ended_short(
+        decision("end here", after=30, note="cart waits for a node until Monday"),
+        outcome="ended by Ben with 1 of 20 workload secrets and 1 of 18 proxies not proved: Secret "
+        "shop/istio.cart and proxy of bank/ledger-5d9; mend or restart them before the old root ends on "
+        "2026-12-05 09:00 UTC",
+        left_behind=STRAGGLERS,
+    ),
     "done": running(8).moved(
         RotationState.DONE, now=NOW, outcome="20 of 20 secrets and 18 of 18 proxies hold the new root"
     ),
@@ -262,77 +275,19 @@ TALLIES = (
     Tally(kind="proxies", ok=16, not_ok=0, unknown=1, skipped=1),
     Tally(kind="webhooks", ok=3, not_ok=0, unknown=0, skipped=0),
 )
-FINDINGS = (
-    Finding(
-        check_id="root.remaining",
-        verdict=Verdict.NOT_OK,
-        severity=Severity.CRITICAL,
-        summary="the root certificate ends in 11 days and 14 hours",
-        hint="ask for a rotation: `/istio-root transition prod`",
-    ),
-    Finding(
-        check_id="proxy.version",
-        verdict=Verdict.NOT_OK,
-        severity=Severity.WARNING,
-        summary="2 proxies load a new root only when they are restarted",
-        hint="plan to restart them after the rotation",
-        offenders=("shop/legacy-1", "shop/legacy-2"),
-    ),
-    Finding(
-        check_id="secrets.readable",
-        verdict=Verdict.UNKNOWN,
-        severity=Severity.WARNING,
-        summary="the secrets of namespace bank could not be read",
-        hint="apply manifests/ again",
-        offenders=("bank", "bank-2", "bank-3", "bank-4", "bank-5"),
-    ),
-    *(
-        Finding(check_id=f"fine.{n}", verdict=Verdict.OK, severity=Severity.WARNING, summary="fine")
-        for n in range(14)
-    ),
-)
 
 
 def a_report(kind: str = "check") -> Report:
-    return Report(
-        kind=kind,
-        mesh=PROD,
-        cluster_uid=UID,
-        at=NOW,
-        took=timedelta(seconds=3),
-        verdict=Verdict.NOT_OK,
-        headline="The root certificate of prod ends in 11 days",
-        meaning="After that no proxy can talk to another. Ask for one: `/istio-root transition prod`",
-        authority="citadel_self_signed 1.4.10",
-        evidence=(
-            "istio-citadel runs with --self-signed-ca=true",
-            "istio-ca-secret holds a self-signed root",
-        ),
-        root=OLD_ROOT.fingerprint,
-        root_subject=OLD_ROOT.subject,
-        expires_at=OLD_ROOT.not_after,
-        remaining=OLD_ROOT.not_after - NOW,
-        first_break="2026-12-05 09:00 UTC: every workload certificate, with the root",
-        findings=FINDINGS,
-        tallies=TALLIES,
-        stragglers=STRAGGLERS if kind == "verify" else (),
-        unread=("Secrets in namespace bank: forbidden (403)",),
-    )
+    """What a real look at a mesh with some trouble says."""
+    return slack_reports.a_check(NOW, UID) if kind == "check" else slack_reports.a_verify(NOW, UID)
 
 
 def a_fine_report() -> Report:
-    return replace(
-        a_report("verify"),
-        verdict=Verdict.OK,
-        headline="Everything that holds a root holds the new one",
-        meaning="20 of 20 secrets and 18 of 18 proxies were read. Nothing to do",
-        findings=FINDINGS[3:],
-        tallies=(Tally(kind="workload secrets", ok=20, not_ok=0, unknown=0, skipped=0),),
-        stragglers=(),
-        unread=(),
-        expires_at=NEW_ROOT.not_after,
-        remaining=NEW_ROOT.not_after - NOW,
-    )
+    """What a real verification of a mesh in good order says."""
+    return slack_reports.a_fine_verify(NOW, UID)
+
+
+FINDINGS = tuple(finding for finding in a_report().findings if finding.verdict is Verdict.UNKNOWN)
 
 
 def a_milestone(event: Event, **more: object) -> Milestone:
@@ -372,12 +327,31 @@ CONTENTS: dict[str, Content] = {
         tallies=TALLIES,
         stragglers=STRAGGLERS,
     ),
+    "result ended short": Result(
+        rotation_id=ROTATION_ID,
+        event=Event.ENDED_SHORT,
+        at=NOW,
+        note="ended by Ben with 1 of 20 workload secrets not proved: Secret shop/istio.cart; mend or restart "
+        "them before the old root ends on 2026-12-05 09:00 UTC",
+        tallies=TALLIES,
+        stragglers=STRAGGLERS,
+    ),
+    "milestone still paused": a_milestone(
+        Event.STILL_PAUSED, note="It has been waiting for a decision for 14 h now: stopped on request"
+    ),
     "check asked for": ReportPosted(report=a_report(), person=ANNA),
+    "check of webhooks only": ReportPosted(
+        report=slack_reports.a_check_without_mutual_tls(NOW, UID, webhooks=True), person=ANNA
+    ),
+    "check of nothing at stake": ReportPosted(
+        report=slack_reports.a_check_without_mutual_tls(NOW, UID, webhooks=False), person=ANNA
+    ),
     "verify asked for": ReportPosted(report=a_report("verify"), person=ANNA),
     "check asked for by several": ReportPosted(report=a_report(), person=ANNA, others=(BEN,)),
     "verify fine": ReportPosted(report=a_fine_report(), person=ANNA),
     "warning": Warned(threshold="14 days", report=a_report()),
     "daily line": DailyLine(report=a_report()),
+    "alarm": Alarm(report=a_report(), check_ids=("proxy.version",)),
     "check could not run": CheckCouldNotRun(
         mesh=PROD,
         at=NOW,
@@ -391,7 +365,7 @@ CONTENTS: dict[str, Content] = {
         person=ANNA,
         message="the mesh is not fit for a rotation: 1 of 12 preflight checks says no",
         hint="mend it and ask again",
-        findings=FINDINGS[1:2],
+        findings=FINDINGS[:1],
     ),
     "request failed by a bug": RequestFailed(
         what="check", mesh=PROD, person=ANNA, message="something unexpected happened", reference="b7e1c0de"
@@ -401,12 +375,34 @@ CONTENTS: dict[str, Content] = {
 
 CARD = Card(rotation_id=ROTATION_ID)
 
+OFFER = EndOffered(
+    rotation_id=ROTATION_ID,
+    mesh=PROD,
+    cluster_uid=UID,
+    backwards=False,
+    old_root_ends=OLD_ROOT.not_after,
+    why="",
+    share="1 of 20 workload secrets and 1 of 18 proxies not proved",
+    stragglers=STRAGGLERS,
+    total=12,
+    shown="5ea1" * 16,
+)
+OFFERS: dict[str, EndOffered] = {
+    "forwards": OFFER,
+    "rolling back": replace(OFFER, backwards=True, total=2),
+    "out of hand": replace(
+        OFFER, why="Secret istio-system/istio-ca-secret has vanished", stragglers=(), total=0
+    ),
+}
+
 REPLIES: dict[str, Reply] = {
+    "end offered too late": OFFER,
+    "end offered anew": replace(OFFER, changed=True),
     "refused own request": Refused(
         sentence="You asked for this rotation; a second person must approve it.", hint="Ask Ben"
     ),
     "refused wrong channel": Refused(sentence="Rotations are decided in <#C0MESH> only."),
-    "noted": Noted(sentence="Stopping before the next step"),
+    "noted": Noted(sentence="It stops before it does anything more"),
     **{f"begun {verb}": Begun(verb=verb, mesh=PROD, channel="C0MESH") for verb in Verb},
     "under way joined": UnderWay(verb=Verb.CHECK, mesh=PROD, first=ANNA, since=NOW, joined=True),
     "under way": UnderWay(verb=Verb.TRANSITION, mesh=PROD, first=ANNA, since=NOW, joined=False),
@@ -429,6 +425,8 @@ REPLIES: dict[str, Reply] = {
         never_checked=(MeshName("dev"),),
     ),
     "status quiet": StatusShown(active=(), checks=(), never_checked=()),
-    "history": HistoryShown(mesh=PROD, rotations=(ROTATIONS["done"], ROTATIONS["rejected"])),
+    "history": HistoryShown(
+        mesh=PROD, rotations=(ROTATIONS["done"], ROTATIONS["ended short"], ROTATIONS["rejected"])
+    ),
     "history empty": HistoryShown(mesh=PROD, rotations=()),
 }

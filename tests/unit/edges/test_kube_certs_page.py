@@ -40,6 +40,7 @@ USERS_LEAF = LEAF | {
     "path": "/etc/istio/ingressgateway-certs/tls.crt",
     "subject_alt_names": [{"dns": "shop.example"}],
 }
+USERS_ROOT = ROOT | {"path": "/etc/istio/ingressgateway-ca-certs/ca.crt", "serial_number": "c0ffee"}
 
 LOADED_ROOT = LoadedCertificate(
     serial=0xADE6C290FFCEE6DED23B26CB367B258C,
@@ -89,7 +90,6 @@ READABLE = {
     "a serial number with colons": page(context(ROOT, LEAF | {"serial_number": "00:0F"})),
     "one certificate instead of a list of one": page({"ca_cert": ROOT, "cert_chain": LEAF}),
     "a context without certificates beside it": page(context(), context(ROOT, LEAF), {}),
-    "a gateway's own certificates beside it": page(context(None, USERS_LEAF), context(ROOT, LEAF)),
     "the root and the leaf in contexts of their own": page(context(ROOT), context(None, LEAF)),
 }
 
@@ -97,6 +97,24 @@ READABLE = {
 @pytest.mark.parametrize("body", READABLE.values(), ids=READABLE)
 def test_a_readable_page_tells_the_root_and_the_leaf(body: bytes) -> None:
     assert read_certs_page(body) == BOTH
+
+
+USERS = {
+    "from files": context(None, USERS_LEAF),
+    "by credentialName": context(None, USERS_LEAF | {"path": "<inline>"}),
+    "with a root for its clients": context(USERS_ROOT, USERS_LEAF),
+    "without names": context(USERS_ROOT, without(USERS_LEAF, "subject_alt_names")),
+}
+
+
+@pytest.mark.parametrize("users", USERS.values(), ids=USERS)
+def test_row_49_a_gateway_with_its_users_certificates_is_judged_by_the_meshs_alone(
+    users: dict[str, object],
+) -> None:
+    assert read_certs_page(page(users, context(ROOT, LEAF))) == BOTH
+    assert read_certs_page(page(users)) == Loaded(
+        fault="has no TLS context of the mesh (1 with other certificates)"
+    )
 
 
 UNREADABLE = {
@@ -111,10 +129,6 @@ UNREADABLE = {
     "another document": (b'{"error": "not found"}', NOT_A_PAGE),
     "a sentence": (b"curl: (7) Failed to connect", NOT_A_PAGE),
     "UTF-16": (json.dumps({"certificates": []}).encode("utf-16"), NOT_A_PAGE),
-    "a gateway with its user's certificates only": (
-        page(context(None, USERS_LEAF)),
-        "has no TLS context of the mesh (1 with other certificates)",
-    ),
     "brackets without end": (b'{"certificates":[' + b"[" * 100_000, NOT_A_PAGE),
     "a context without end": (b'{"certificates":[{"a":"' + b"x" * 2_000_000, NOT_A_PAGE),
 }

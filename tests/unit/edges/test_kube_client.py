@@ -271,7 +271,7 @@ def _name(found: Named) -> str:
     return found.metadata.name
 
 
-def test_pages_are_asked_for_until_there_is_no_token(tmp_path: Path) -> None:
+def test_row_37_long_lists_are_asked_for_in_pages_of_500_until_there_is_no_token(tmp_path: Path) -> None:
     with stubbed(tmp_path, a_page("a", "b", token="t1"), a_page("c", token="t2"), a_page()) as (client, stub):
         assert collected(client) == ["a", "b", "c"]
 

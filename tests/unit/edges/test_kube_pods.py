@@ -155,6 +155,18 @@ def test_a_deployment_says_why_it_gets_no_pods() -> None:
     assert not made.observed
 
 
+@pytest.mark.parametrize(
+    ("strategy", "by_hand"), [("OnDelete", True), ("RollingUpdate", False), (None, False)]
+)
+def test_a_daemon_set_may_have_to_be_replaced_by_hand(strategy: str | None, *, by_hand: bool) -> None:
+    spec = {"updateStrategy": strategy and {"type": strategy}}
+    found = WORKLOAD.decode(json.dumps({"spec": spec}))
+
+    made = convert_pods.workload("DaemonSet", found, autoscaled=frozenset(), pods=())
+
+    assert made.replaced_by_hand is by_hand
+
+
 def test_a_daemon_set_is_counted_by_its_nodes() -> None:
     counts = {
         "desiredNumberScheduled": 4,

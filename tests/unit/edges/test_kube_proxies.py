@@ -1,6 +1,8 @@
 """Asking proxies that are odd, slow, gone or out of reach (facts/istio.md 6.5, 48 to 51)."""
 
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -101,7 +103,7 @@ def test_versions_are_read_from_the_images(seen: MeshSnapshot) -> None:
     assert named(seen, Oddity.EMPTY.value).version == "1.4.10"
 
 
-def test_what_may_not_be_executed_is_asked_through_the_port_and_exec_is_tried_once_per_thread(
+def test_what_may_not_be_executed_is_asked_through_the_port_and_exec_is_tried_once_per_thread_and_namespace(
     mesh: Mesh,
 ) -> None:
     mesh.cluster.forbid(Ban(verb="create", resource="pods/exec"))
@@ -111,7 +113,8 @@ def test_what_may_not_be_executed_is_asked_through_the_port_and_exec_is_tried_on
 
     tried = [entry for entry in mesh.cluster.audit()[before:] if entry.subresource == "exec"]
     assert named(seen, Oddity.EXEC_FAILS.value).fault == ""
-    assert len(tried) <= 16
+    assert len({entry.namespace for entry in tried}) > 1
+    assert max(Counter(entry.namespace for entry in tried).values()) <= 16
     mesh.cluster.do(lambda cluster: cluster.bot.bans.clear())
 
 
@@ -126,6 +129,43 @@ def test_what_may_not_be_reached_in_any_way_names_both_permissions(mesh: Mesh) -
     mesh.cluster.do(lambda cluster: cluster.bot.bans.clear())
 
 
+def test_what_is_forbidden_in_one_namespace_is_asked_in_every_other(tmp_path: Path) -> None:
+    """One at a time: the pods of the namespace that comes first bar nobody behind them."""
+    accounts = (("bank", ("ledger", "vault")), ("shop", ("cart", "frontend")))
+    with running_mesh(tmp_path, Scene(accounts=accounts)) as mesh:
+        for resource in ("pods/exec", "pods/portforward"):
+            mesh.cluster.forbid(Ban(resource=resource, namespace="bank"))
+
+        seen = mesh.reader(proxy_seconds=3, probe_concurrency=1).read(PROXIES)
+        tried = [entry for entry in mesh.cluster.audit() if entry.namespace == "bank" and entry.subresource]
+
+    faults = {proxy.pod.ref: proxy.fault for proxy in seen.proxies if proxy.fault}
+    assert {ref.namespace for ref in faults} == {"bank"}
+    assert len(faults) == 2
+    assert {proxy.pod.ref.namespace for proxy in seen.proxies if proxy.roots} == {"shop", "istio-system"}
+    assert len(tried) == 2
+    for ref, fault in faults.items():
+        assert ref.name in fault, "the reason names the pod that it is about"
+        assert not [other.name for other in faults if other != ref and other.name in fault]
+        assert "pods/exec" in fault
+        assert "pods/portforward" in fault
+
+
+def test_what_an_admission_plugin_forbids_for_one_pod_it_forbids_for_no_other(tmp_path: Path) -> None:
+    accounts = (("shop", ("cart", "frontend")),)
+    with running_mesh(tmp_path, Scene(accounts=accounts)) as mesh:
+        refused = "cannot exec into a privileged container"
+        for resource in ("pods/exec", "pods/portforward"):
+            mesh.cluster.inject(
+                Fault(effect=Effect.STATUS, code=403, message=refused, resource=resource, namespace="shop")
+            )
+
+        seen = mesh.reader(proxy_seconds=3, probe_concurrency=1).read(PROXIES)
+
+    assert sum(refused in proxy.fault for proxy in seen.proxies) == 1
+    assert sum(bool(proxy.fault) for proxy in seen.proxies) == 1
+
+
 def test_a_pod_that_vanished_between_list_and_question_is_not_asked(mesh: Mesh) -> None:
     mesh.cluster.inject(Fault(effect=Effect.VANISH, resource="pods/exec", namespace="istio-system"))
 
@@ -133,6 +173,38 @@ def test_a_pod_that_vanished_between_list_and_question_is_not_asked(mesh: Mesh) 
 
     gone = [proxy for proxy in seen.proxies if not proxy.asked and proxy.fault == "is gone"]
     assert len(gone) == 1
+
+
+@pytest.fixture
+def replaceable(tmp_path: Path) -> Iterator[Mesh]:
+    with running_mesh(tmp_path, Scene(accounts=(("shop", ("cart",)),))) as mesh:
+        yield mesh
+
+
+def test_row_51_a_pod_replaced_between_list_and_question_is_known_by_its_uid_and_asked_again(
+    replaceable: Mesh,
+) -> None:
+    before = {proxy.pod.uid: proxy.pod.ref for proxy in replaceable.reader().read(PROXIES).proxies}
+    replaceable.cluster.inject(Fault(effect=Effect.REPLACE, resource="pods/exec", namespace="shop"))
+
+    seen = replaceable.reader().read(PROXIES)
+
+    (new,) = (proxy for proxy in seen.proxies if proxy.pod.uid not in before)
+    assert new.pod.ref in before.values()
+    assert (new.asked, new.fault) == (True, "")
+    assert len(new.roots) == 1
+
+
+def test_row_51_a_pod_replaced_twice_is_not_asked_a_third_time(replaceable: Mesh) -> None:
+    replaceable.cluster.inject(Fault(effect=Effect.REPLACE, resource="pods/exec", namespace="shop", times=9))
+
+    seen = replaceable.reader().read(PROXIES)
+
+    tried = [one for one in replaceable.cluster.audit() if one.namespace == "shop" and one.subresource]
+    cart = named(seen, "cart")
+    assert cart.asked
+    assert "does not exist" in cart.fault
+    assert len(tried) == 2
 
 
 def test_time_for_all_proxies_is_bounded(mesh: Mesh) -> None:

@@ -60,7 +60,7 @@ def eventually(mesh: Mesh, holds: Callable[[MeshSnapshot], bool]) -> MeshSnapsho
 def test_an_expired_certificate_is_seen_until_its_pod_is_restarted(mesh: Mesh) -> None:
     spoil(mesh, "sidecar-injector", Flaw.EXPIRED)
 
-    assert "the certificate expired" in (refusal(mesh, INJECTOR) or "")
+    assert "expired at" in (refusal(mesh, INJECTOR) or "")
     assert refusal(mesh, GALLEY) is None
 
     restart(mesh, "istio-sidecar-injector")

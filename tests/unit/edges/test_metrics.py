@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.core.certificates import Bundle, KeyFacts, read_bundle
-from bot.core.findings import Finding, Severity, Verdict
+from bot.core.findings import Finding, Severity, Verdict, count_findings
 from bot.core.ids import ClusterUid, MeshName
 from bot.core.mesh import EVERYTHING, CaSecret, MeshSnapshot, ObjectRef, Part, SecretState, Unread
 from bot.core.progress import StepStatus
@@ -164,6 +164,17 @@ def test_the_findings_are_those_of_the_latest_report() -> None:
         ("prod", "warning", "not_ok"): 1,
         ("prod", "warning", "ok"): 1,
     }
+
+
+def test_a_scheduled_check_counts_its_findings_though_it_tells_nobody() -> None:
+    metrics = Metrics()
+    found = count_findings((a_finding(Verdict.NOT_OK), a_finding(Verdict.NOT_OK)))
+    ran = CheckRecord(mesh=PROD, at=NOW, ok=True, summary="red", last_success=NOW, found=found)
+
+    metrics.committed(Change(check=ran))
+    metrics.committed(Change(check=replace(ran, ok=False, found=())))
+
+    assert told(metrics)["rootkeeper_findings"] == {("prod", "warning", "not_ok"): 2}
 
 
 def test_refusals_are_counted_by_what_was_wanted_and_why_not() -> None:

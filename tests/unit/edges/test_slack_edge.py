@@ -225,8 +225,10 @@ def test_replies_go_by_response_url_and_else_by_ephemeral_message(slack: Running
 
 def test_a_reply_to_a_click_leaves_the_card_alone(slack: RunningSlack) -> None:
     class Refusing(FakeDesk):
-        def decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
-            super().decide(caller, act, rotation_id, note=note)
+        def decide(
+            self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
+        ) -> None:
+            super().decide(caller, act, rotation_id, note=note, shown=shown)
             SlackReplies(web_client(slack.bot_token, base_url=slack.api_url)).reply(
                 caller, Refused(sentence="You asked for this rotation")
             )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.core.approval import Act, Approvers, Circumstances, PersonFacts, acts_open_to, authorise
 from bot.core.findings import Finding, Severity, Tally, Verdict
 from bot.core.ids import MeshName
 from bot.core.plan import StepKind
@@ -28,17 +29,25 @@ from bot.core.record import (
     Warned,
 )
 from bot.core.rotation import Person, Rotation, RotationState
+from bot.edges.slack.doors import ACTS, Button
 from bot.edges.slack.render import Rendered, render, reply_shown
-from bot.edges.slack.render.dialogs import rejection_dialog, transition_dialog
+from bot.edges.slack.render.dialogs import (
+    answered_in_dialog,
+    ending_looked_for,
+    rejection_dialog,
+    transition_dialog,
+)
 from bot.edges.slack.render.words import cut, plain, safe
 from bot.sandbox.slack import check_blocks, check_view
 from tests.unit.edges.slack_samples import (
     ANNA,
     APPROVERS,
+    BEN,
     CARD,
     CONTENTS,
     HOME,
     NOW,
+    OFFER,
     PROD,
     REPLIES,
     ROTATION_ID,
@@ -120,6 +129,7 @@ def hostile(text: str, *, steps: int = 8) -> Rotation:
         steps=states,
         undo_steps=states,
         outcome=text,
+        left_behind=(Straggler(what=text, reason=text, cure=text),) * 12,
     )
 
 
@@ -288,14 +298,15 @@ def test_buttons_carry_the_rotation_id_and_nothing_else() -> None:
     [
         ("proposed", ["Approve", "Reject…", "Cancel"]),
         ("approved", ["Cancel"]),
-        ("running", ["Stop before the next step"]),
+        ("running", ["Stop"]),
         ("stopping", []),
-        ("paused", ["Keep waiting", "Roll back"]),
+        ("paused", ["Keep waiting", "Roll back", "End here…"]),
+        ("paused rolling back", ["Keep waiting", "End here…"]),
         ("paused untouched", ["Keep waiting", "Cancel"]),
         ("rolling back", []),
         *(
             (name, [])
-            for name in ("done", "failed", "rolled back", "rejected", "expired", "cancelled", "stale")
+            for name in ("done", "failed", "rolled back", "ended short", "rejected", "expired", "cancelled")
         ),
     ],
 )
@@ -304,6 +315,73 @@ def test_only_buttons_that_count_are_shown(name: str, labels: list[str]) -> None
 
     rows = [block for block in shown.blocks if block["type"] == "actions"]
     assert [element["text"]["text"] for row in rows for element in row["elements"]] == labels
+
+
+@pytest.mark.parametrize("name", ROTATIONS)
+def test_buttons_lead_and_what_is_allowed_agree_in_every_state(name: str) -> None:
+    rotation = ROTATIONS[name]
+
+    blocks = render(CARD, rotation=rotation).blocks
+
+    shown = [element["action_id"] for b in blocks if b["type"] == "actions" for element in b["elements"]]
+    assert [PRESSED[Button(one)] for one in shown] == list(acts_open_to(rotation))
+    choices = re.findall(r"^• \*(.+?)\*", blocks[1]["text"]["text"], re.MULTILINE)
+    if rotation.state is RotationState.PAUSED:
+        labels = [element["text"]["text"] for element in blocks[-1]["elements"]]
+        assert choices == [label.removesuffix("…") for label in labels]
+    else:
+        assert choices == []
+
+
+@pytest.mark.parametrize("name", ROTATIONS)
+def test_a_button_that_is_shown_is_for_somebody_and_every_other_act_for_nobody(name: str) -> None:
+    rotation = ROTATIONS[name]
+
+    allowed = {act for act in set(Act) - {Act.REQUEST} for who in (ANNA, BEN) if may(act, who, rotation)}
+
+    assert allowed == set(acts_open_to(rotation))
+
+
+def may(act: Act, who: Person, rotation: Rotation) -> bool:
+    facts = PersonFacts(
+        team=who.team,
+        user=who.user,
+        name=who.name,
+        deleted=False,
+        is_bot=False,
+        is_guest=False,
+        is_stranger=False,
+    )
+    here = Circumstances(
+        channel="C0MESH", decision_channel="C0MESH", channel_fault=None, home_team=HOME, now=NOW
+    )
+    approvers = Approvers(users=frozenset({BEN.user}), configured=APPROVERS)
+    return authorise(act, facts, approvers=approvers, rotation=rotation, circumstances=here) is None
+
+
+PRESSED = {**ACTS, Button.REJECT: Act.REJECT, Button.END: Act.END}
+"""What each button is for; Reject and End here ask first."""
+
+
+def test_every_button_is_for_an_act_and_every_decision_has_a_button() -> None:
+    assert set(PRESSED) == set(Button)
+    assert set(PRESSED.values()) == set(Act) - {Act.REQUEST}
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=texts, many=st.sampled_from([0, 1, 10]), given_up=st.booleans())
+def test_any_text_makes_a_dialog_of_an_ending_that_slack_takes(
+    *, text: str, many: int, given_up: bool
+) -> None:
+    stragglers = (Straggler(what=text, reason=text, cure=text),) * many
+    offer = replace(
+        OFFER, mesh=MeshName(text), share=text, why=text * given_up, stragglers=stragglers, total=10**6
+    )
+
+    hold(reply_shown(replace(offer, changed=True)))
+    for view in (answered_in_dialog(offer, channel="C0MESH"), ending_looked_for()):
+        assert check_view(view) == []
+    assert check_view(answered_in_dialog(Refused(sentence=text or "No", hint=text), channel="C0")) == []
 
 
 def test_approve_asks_once_more_naming_mesh_cluster_and_plan() -> None:

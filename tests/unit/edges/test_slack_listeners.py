@@ -9,13 +9,16 @@ import structlog.testing
 from slack_sdk.errors import SlackClientError
 
 from bot.core.approval import Act
+from bot.core.ids import UserId
 from bot.core.intent import Verb
-from bot.core.record import Begun, Refused
+from bot.core.record import Begun, Caller, Refused
 from bot.edges.slack.listeners import MOST_REMEMBERED, Repeats
 from bot.edges.slack.reading import looks_secret
+from bot.edges.slack.render.dialogs import answered_in_dialog
+from bot.edges.slack.replies import SlackReplies
 from tests.fakes.slack import HOME
 from tests.unit.edges.slack_payloads import CHANNEL, Bench, command, press, said, submission
-from tests.unit.edges.slack_samples import PROD, ROTATION_ID, StoppedClock
+from tests.unit.edges.slack_samples import OFFER, PROD, ROTATION_ID, StoppedClock
 
 SECRET = "-----BEGIN RSA PRIVATE KEY-----MIIEowIBAAKCAQEA7"
 
@@ -181,6 +184,57 @@ def test_reject_asks_for_the_reason_and_the_dialog_decides() -> None:
     assert (caller.user, caller.channel) == ("U0BEN", CHANNEL)
 
 
+def test_end_here_opens_the_dialog_has_it_filled_and_the_dialog_decides_for_what_it_shows() -> None:
+    bench = Bench()
+    bench.api.answers["views.open"] = [{"view": {"id": "V7"}}]
+
+    bench.send(press("end_here"))
+    [(waiting, considered)] = bench.desk.considered
+    assert bench.desk.decisions == []
+    bench.desk.considered.clear()
+    carried = json.loads(answered_in_dialog(OFFER, channel=CHANNEL)["private_metadata"])
+    response = bench.send(submission("ending", carried, {"reason": "waits for a node"}))
+
+    assert (considered, waiting.user, waiting.channel, waiting.view) == (ROTATION_ID, "U0BEN", CHANNEL, "V7")
+    assert "submit" not in bench.api.of("views.open")[0]["view"]
+    assert (response.status, response.body) == (200, "")
+    [(caller, act, rotation_id, note)] = bench.desk.decisions
+    assert (act, rotation_id, note, bench.desk.confirmed) == (
+        Act.END,
+        ROTATION_ID,
+        "waits for a node",
+        [OFFER.shown],
+    )
+    assert (caller.user, caller.channel, caller.view) == ("U0BEN", CHANNEL, "")
+    assert bench.desk.considered == []
+
+
+def test_an_ending_whose_dialog_slack_does_not_open_is_told_and_nothing_is_looked_at() -> None:
+    bench = Bench()
+    bench.api.answers["views.open"] = ["expired_trigger_id"]
+
+    bench.send(press("end_here"))
+
+    assert bench.desk.considered == []
+    assert isinstance(bench.replies.said[0][1], Refused)
+
+
+def test_an_answer_goes_into_the_dialog_that_awaits_it_and_else_to_the_person() -> None:
+    bench = Bench()
+    awaiting = Caller(team=HOME, user=UserId("U0BEN"), name="Ben", channel=CHANNEL, view="V7")
+    replies = SlackReplies(bench.api)
+
+    replies.reply(awaiting, OFFER)
+    bench.api.answers["views.update"] = ["not_found"]
+    replies.reply(awaiting, OFFER)
+
+    first, second = bench.api.of("views.update")
+    assert (first["view_id"], first["view"]["callback_id"]) == ("V7", "ending")
+    assert second["view_id"] == "V7"
+    [ephemeral] = bench.api.of("chat.postEphemeral")
+    assert "Nothing was decided" in ephemeral["text"]
+
+
 def test_the_transition_dialog_is_the_same_intent_as_the_words() -> None:
     bench = Bench()
     values = {"lifetime": "1825d", "reason": "root ends\nsoon"}
@@ -196,7 +250,7 @@ def test_the_transition_dialog_is_the_same_intent_as_the_words() -> None:
     assert isinstance(bench.replies.said[0][1], Begun), "a dialog closes without a word"
 
 
-@pytest.mark.parametrize("dialog", ["transition", "rejection"])
+@pytest.mark.parametrize("dialog", ["transition", "rejection", "ending"])
 def test_a_key_pasted_into_a_dialog_is_refused_in_the_dialog(dialog: str) -> None:
     bench = Bench()
     values = {"lifetime": "1825d", "reason": SECRET}
@@ -222,7 +276,7 @@ def test_a_key_pasted_into_a_dialog_is_refused_in_the_dialog(dialog: str) -> Non
         {"rotation": 7},
     ],
 )
-@pytest.mark.parametrize("dialog", ["transition", "rejection"])
+@pytest.mark.parametrize("dialog", ["transition", "rejection", "ending"])
 def test_a_dialog_that_carries_nonsense_decides_nothing(dialog: str, carried: Any) -> None:
     bench = Bench()
 
@@ -318,7 +372,7 @@ def test_deliveries_are_forgotten_after_ten_minutes_and_never_too_many_are_kept(
     "value",
     ["", "x" * 2000, '{"id": 1}', "../etc/passwd", ROTATION_ID + "\n", ROTATION_ID.upper(), "5f0c", None, 7],
 )
-@pytest.mark.parametrize("button", ["approve", "reject"])
+@pytest.mark.parametrize("button", ["approve", "reject", "end_here"])
 def test_attack_7_a_forged_value_is_refused_politely_and_logged(button: str, value: Any) -> None:
     bench = Bench()
 

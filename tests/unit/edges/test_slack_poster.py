@@ -275,16 +275,31 @@ def test_one_subjects_trouble_does_not_hold_back_another() -> None:
     assert desk.statuses() == ["waiting", "delivered"] or desk.statuses() == ["delivered", "waiting"]
 
 
-def test_a_message_that_nobody_takes_is_given_up_after_a_day() -> None:
+def test_a_report_that_nobody_takes_is_given_up_after_a_day_and_a_warning_is_not() -> None:
     desk = Desk()
     desk.api.answers["chat.postMessage"] = ["internal_error"]
+    desk.say(Placement.NEW, CONTENTS["check asked for"], "report/prod")
     desk.say(Placement.NEW, CONTENTS["warning"], "warning/prod")
     for _ in range(26 * 12):
         desk.poster.deliver_due()
         desk.clock.pass_by(timedelta(minutes=5))
 
-    assert desk.statuses() == ["given_up"]
+    assert desk.statuses() == ["given_up", "waiting"]
     assert 200 < len(desk.posted()) < 320
+
+
+def test_a_result_that_slack_refuses_for_a_moment_is_told_though_the_bot_was_down_for_days() -> None:
+    desk = Desk()
+    desk.say(Placement.ANCHOR)
+    desk.passes(2)
+    desk.milestone(Event.DONE, Placement.BROADCAST)
+    desk.clock.pass_by(timedelta(days=3))
+    desk.api.answers["chat.postMessage"] = [("429", 2), {"channel": "C0MESH", "ts": "9.1"}]
+
+    desk.passes(10)
+
+    assert desk.statuses() == ["delivered", "delivered"]
+    assert desk.posted()[-1]["reply_broadcast"] is True
 
 
 @pytest.mark.parametrize("fault", ["invalid_blocks", "msg_too_long", "msg_blocks_too_long"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,15 +10,24 @@ import pytest
 
 from bot.core.ids import MeshName
 from bot.edges.slack.render import Rendered, render, reply_shown
-from bot.edges.slack.render.dialogs import rejection_dialog, transition_dialog
+from bot.edges.slack.render.dialogs import (
+    answered_in_dialog,
+    ending_looked_for,
+    rejection_dialog,
+    transition_dialog,
+)
+from bot.edges.slack.render.steps import undoing
 from tests.unit.edges.slack_samples import (
     APPROVERS,
     CARD,
     CONTENTS,
+    OFFERS,
     PROD,
     REPLIES,
     ROTATION_ID,
     ROTATIONS,
+    STEPS,
+    a_plan,
     proposed,
 )
 
@@ -60,3 +70,23 @@ def test_dialogs_are_as_pinned() -> None:
     meshes = (PROD, MeshName("stage"))
     hold("dialog transition several", transition_dialog(meshes, lifetime=lifetime, channel="C0MESH"))
     hold("dialog rejection", rejection_dialog(ROTATION_ID, channel="C0MESH"))
+
+
+@pytest.mark.parametrize("name", OFFERS)
+def test_the_dialog_of_an_ending_is_as_pinned(name: str) -> None:
+    hold(f"dialog ending {name}", answered_in_dialog(OFFERS[name], channel="C0MESH"))
+
+
+def test_the_dialog_of_an_ending_while_it_looks_and_when_it_is_refused_is_as_pinned() -> None:
+    hold("dialog ending looking", ending_looked_for())
+    refused = REPLIES["refused own request"]
+    hold("dialog ending refused", answered_in_dialog(refused, channel="C0MESH"))
+
+
+def test_an_undo_that_goes_the_same_way_is_said_in_a_sentence() -> None:
+    plan = replace(a_plan(), undo_steps=STEPS[1:])
+
+    assert undoing(plan) == (
+        "*If it goes wrong* it pauses and asks. *Roll back* is part of this approval: steps 2 to "
+        f"{len(STEPS)} once more, with the old root's very bytes from the backup (about 7 min 12 s)."
+    )

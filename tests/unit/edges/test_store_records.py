@@ -1,5 +1,6 @@
 """Documents come back exactly or not at all, and no secret becomes one."""
 
+import json
 from dataclasses import is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import UnionType
@@ -72,6 +73,25 @@ def test_a_serial_number_of_127_bits_and_half_a_microsecond_less_survive() -> No
 
     assert decode(Rotation, encode(a_rotation())).plan.new_root.serial == 2**127 - 1
     assert decode(CheckRecord, encode(check)) == check
+
+
+def test_a_rotation_from_before_endings_and_reminders_is_still_read() -> None:
+    today = a_rotation()
+    body = json.loads(encode(today).body)
+    for later in ("left_behind", "paused_at", "reminded_at"):
+        del body[later]
+
+    read = decode(Rotation, Stored(kind="Rotation", format=1, body=json.dumps(body)))
+
+    assert read == today
+
+
+def test_a_check_from_before_lines_were_remembered_is_still_read() -> None:
+    check = CheckRecord(mesh=PROD, at=NOW, ok=True, summary="fine", last_success=NOW)
+    body = json.loads(encode(check).body)
+    del body["told_at"]
+
+    assert decode(CheckRecord, Stored(kind="CheckRecord", format=1, body=json.dumps(body))) == check
 
 
 def test_a_document_of_an_unknown_format_is_refused_with_a_hint() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import time_machine
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bot.edges.system import SystemClock, SystemKeys, holder_name
+from bot.edges.system import SystemClock, SystemKeys
 from bot.flow.ports import Clock, Keys
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -41,7 +41,3 @@ def test_a_throw_away_key_is_a_public_key_on_p256_and_never_the_same() -> None:
     assert all(isinstance(key, ec.EllipticCurvePublicKey) for key in keys)
     assert {key.curve.name for key in keys} == {"secp256r1"}
     assert len({key.public_numbers().x for key in keys}) == 3
-
-
-def test_a_holder_is_told_from_its_own_predecessor() -> None:
-    assert holder_name() != holder_name()

@@ -108,6 +108,7 @@ class End:
     """The root that each process of the control plane holds."""
     held_by: tuple[tuple[str, str, str], ...]
     """The root in each workload secret, and the one that its proxy has loaded."""
+    left_behind: tuple[str, ...]
     decisions: tuple[str, ...]
     audited: tuple[str, ...]
 
@@ -133,6 +134,7 @@ def end_of(world: World) -> End:
         backup=tuple(named(value) for value in cluster.backup.data.values()),
         read_by=tuple((part.component, named(part.root)) for part in cluster.plane),
         held_by=tuple((m.identity, named(m.root), named(m.loaded_root)) for m in cluster.members),
+        left_behind=tuple(one.what for one in world.rotation.left_behind),
         decisions=tuple(decision.act for decision in world.rotation.decisions),
         audited=tuple(row.event for row in world.store.audit),
     )
@@ -149,6 +151,15 @@ def pressed(world: World, act: Act, *, still: RotationState) -> None:
     while world.state is still and not world.rotation.stop_requested:
         try:
             world.press(act)
+        except Killed:
+            continue
+
+
+def ended(world: World) -> None:
+    """Press `End here…`, read and confirm; killed meanwhile, the person begins again if the card still asks."""
+    while world.state is RotationState.PAUSED:
+        try:
+            world.end()
         except Killed:
             continue
 

@@ -1,9 +1,12 @@
 """Every act but the approval: reject, cancel, keep waiting, roll back."""
 
+from collections.abc import Callable
+
 import pytest
 
-from bot.core.approval import Act
+from bot.core.approval import Act, acts_open_to
 from bot.core.ids import RotationId
+from bot.core.intent import Verb
 from bot.core.record import Event
 from bot.core.rotation import RotationState
 from bot.flow.decide import decide
@@ -58,10 +61,10 @@ def test_a_stop_of_a_running_rotation_is_told_at_once() -> None:
     assert world.state is RotationState.RUNNING
     assert world.rotation.stop_requested
     assert world.told()[-1] == "stop_requested"
-    assert world.said[-1] == "It stops before its next step."
+    assert world.said[-1] == "It stops before it does anything more."
 
 
-@pytest.mark.parametrize("act", [Act.KEEP_WAITING, Act.ROLL_BACK, Act.CANCEL])
+@pytest.mark.parametrize("act", [Act.KEEP_WAITING, Act.ROLL_BACK, Act.END, Act.CANCEL])
 def test_who_is_neither_requester_nor_approver_decides_nothing_about_a_paused_rotation(act: Act) -> None:
     world = World()
     world.running("await-secrets")
@@ -74,7 +77,7 @@ def test_who_is_neither_requester_nor_approver_decides_nothing_about_a_paused_ro
     assert refusals(world)[-1] == ("Dora", "not_an_approver")
 
 
-def test_roll_back_pressed_again_while_rolling_back_is_paused_only_goes_on() -> None:
+def test_roll_back_pressed_again_on_an_old_card_changes_nothing_and_names_the_choices() -> None:
     world = World()
     world.running("await-secrets")
     world.press(Act.CANCEL)
@@ -82,18 +85,25 @@ def test_roll_back_pressed_again_while_rolling_back_is_paused_only_goes_on() -> 
     world.press(Act.ROLL_BACK)
     world.run(until="await-secrets", each=world.cluster.settle)
     world.run(each=world.cluster.settle)
-    paused = world.state
-    walked = world.rotation.undo_steps[:2]
+    paused = world.rotation
 
     world.press(Act.ROLL_BACK)
-    resumed = world.state, world.rotation.undo_steps[:2]
-    world.run()
 
-    assert paused is RotationState.PAUSED
-    assert resumed == (RotationState.ROLLING_BACK, walked)
-    assert world.said[-1] == "It is rolling back already; waiting on."
-    assert [d.act for d in world.rotation.decisions].count("roll back") == 2
-    assert world.state is RotationState.ROLLED_BACK
+    assert paused.state is RotationState.PAUSED
+    assert world.rotation == paused
+    assert refusals(world)[-1] == ("Ben", "already_rolling_back")
+    assert world.said[-1] == ("It is rolling back already: choose *Keep waiting* or *End here* on its card.")
+
+
+def test_a_stop_asked_for_twice_is_one_stop() -> None:
+    world = World()
+    world.running("await-secrets")
+
+    world.press(Act.CANCEL)
+    world.press(Act.CANCEL)
+
+    assert [d.act for d in world.rotation.decisions] == ["approve", "cancel"]
+    assert refusals(world)[-1] == ("Ben", "already_stopping")
 
 
 def test_a_rotation_that_is_rolling_back_cannot_be_stopped() -> None:
@@ -148,3 +158,81 @@ def test_no_decision_touches_the_mesh() -> None:
     with unchanged(world):
         for act in set(Act) - {Act.REQUEST}:
             world.press(act)
+
+
+# --- what a card shows is what counts --------------------------------------------------------------
+
+
+def stuck(world: World) -> None:
+    world.cluster.member("cart").fault = "its pod is Pending"
+    world.running("await-proxies")
+    world.run()
+
+
+def stuck_on_the_way_back(world: World) -> None:
+    stuck(world)
+    world.press(Act.ROLL_BACK)
+    world.run()
+
+
+def stopping(world: World) -> None:
+    world.running("await-secrets")
+    world.press(Act.CANCEL)
+
+
+def rolling_back(world: World) -> None:
+    stuck(world)
+    world.press(Act.ROLL_BACK)
+
+
+def done(world: World) -> None:
+    world.approved()
+    world.run()
+
+
+def ended_short(world: World) -> None:
+    stuck(world)
+    world.end()
+
+
+STANDINGS: dict[str, tuple[Callable[[World], object], RotationState]] = {
+    "proposed": (World.proposed, RotationState.PROPOSED),
+    "approved": (World.approved, RotationState.APPROVED),
+    "running": (lambda world: world.running("await-secrets"), RotationState.RUNNING),
+    "stopping": (stopping, RotationState.RUNNING),
+    "paused": (stuck, RotationState.PAUSED),
+    "rolling back": (rolling_back, RotationState.ROLLING_BACK),
+    "paused on the way back": (stuck_on_the_way_back, RotationState.PAUSED),
+    "done": (done, RotationState.DONE),
+    "ended short": (ended_short, RotationState.ENDED_SHORT),
+}
+
+
+@pytest.mark.parametrize("act", sorted(set(Act) - {Act.REQUEST}))
+@pytest.mark.parametrize("name", STANDINGS)
+def test_an_act_is_taken_exactly_where_the_card_has_its_button(name: str, act: Act) -> None:
+    world = World()
+    bring, state = STANDINGS[name]
+    bring(world)
+    before, refused = world.rotation, len(refusals(world))
+    assert before.state is state
+
+    if act is Act.END:
+        world.end()
+    else:
+        world.press(act)
+
+    taken = act in acts_open_to(before)
+    assert (len(refusals(world)) == refused, world.rotation != before) == (taken, taken)
+
+
+@pytest.mark.parametrize("name", STANDINGS)
+def test_the_cancel_that_is_typed_counts_as_the_button_does(name: str) -> None:
+    world = World()
+    bring, _ = STANDINGS[name]
+    bring(world)
+    before = world.rotation
+
+    world.type(Verb.CANCEL, by=BEN)
+
+    assert (world.rotation != before) is (Act.CANCEL in acts_open_to(before))

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.core.approval import Act
+from bot.core.mesh import MeshSnapshot, Part
 from bot.core.progress import Done, Wait
 from bot.core.record import Result, StragglerFile
 from bot.core.rotation import RotationState
@@ -51,7 +52,7 @@ def test_the_private_key_and_every_other_value_stay_as_they_are() -> None:
     assert world.cluster.secret.data[PRIVATE_KEY] == before[PRIVATE_KEY]
 
 
-def test_nothing_is_written_before_the_backup_is_proved() -> None:
+def test_row_62_nothing_is_written_before_the_backup_is_proved() -> None:
     world = World()
     world.running("write-root")
 
@@ -370,3 +371,22 @@ def test_a_quiet_wait_redraws_the_card_only_when_something_moved() -> None:
 
     assert outcomes == [Wait(after=timedelta(seconds=5))] * 5
     assert len(world.store.messages) == before
+
+
+@pytest.mark.parametrize(("looking", "rest"), [(1, 5), (20, 60)])
+def test_a_step_that_waits_rests_longer_the_longer_it_looked(
+    monkeypatch: pytest.MonkeyPatch, looking: int, rest: int
+) -> None:
+    world = World()
+    world.running("await-secrets")
+    while world.advance() == Wait(after=timedelta()):
+        pass
+    read = world.cluster.read
+
+    def slowly(parts: frozenset[Part]) -> MeshSnapshot:
+        world.clock.pass_by(timedelta(seconds=looking))
+        return read(parts)
+
+    monkeypatch.setattr(world.cluster, "read", slowly)
+
+    assert world.advance() == Wait(after=timedelta(seconds=rest))

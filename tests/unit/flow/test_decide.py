@@ -171,6 +171,18 @@ def test_11_an_approval_after_the_deadline_is_refused_although_nobody_swept() ->
     assert refusals(world)[-1][1] == "already_expired"
 
 
+def test_18_the_audit_row_of_an_approval_says_who_could_approve_in_that_moment() -> None:
+    world = World()
+    world.proposed()
+    world.directory.approving = (BEN.user, CLEO.user)
+
+    world.press(Act.APPROVE)
+    world.directory.approving = (CLEO.user,)
+
+    row = next(row for row in world.store.audit if row.event is Event.APPROVED)
+    assert dict(row.detail)["approvers"] == f"{BEN.user} {CLEO.user}"
+
+
 # --- the mesh is looked at again -----------------------------------------------------------------------------
 
 
@@ -187,6 +199,27 @@ def test_9_an_approval_of_a_mesh_that_changed_makes_it_stale_with_the_reasons() 
     assert world.replies.said[-1][1] == Refused(
         sentence=f"Too late: the mesh changed since. {world.rotation.outcome}"
     )
+
+
+def test_36_an_approval_while_not_everything_can_be_read_is_put_off_and_not_turned_down() -> None:
+    world = World()
+    world.proposed()
+    world.cluster.hide(Part.SECRETS, "Secrets in namespace shop", reason="500 from the API server")
+
+    world.press(Act.APPROVE)
+
+    assert world.state is RotationState.PROPOSED
+    assert world.told() == []
+    [said] = [said for _, said in world.replies.said if isinstance(said, Refused)]
+    assert said.sentence == (
+        "That did not work: not everything could be read: Secrets in namespace shop (500 from the API server)"
+    )
+    assert "still stands" in said.hint
+
+    world.cluster.unread.clear()
+    world.press(Act.APPROVE)
+
+    assert world.told() == ["approved"]
 
 
 def test_10_an_approval_for_another_cluster_of_that_name_makes_it_stale() -> None:

@@ -75,7 +75,7 @@ def test_a_look_is_posted_for_all_and_changes_nothing(verb: Verb) -> None:
     assert (row.event, dict(row.detail)["kind"]) == (Event.CHECKED, verb.value)
 
 
-def test_more_stragglers_than_a_message_shows_follow_as_a_file_in_its_thread() -> None:
+def test_row_37_more_stragglers_than_a_message_shows_follow_as_one_file_in_its_thread() -> None:
     world = World()
     for member in world.cluster.members:
         member.fault = "the proxy did not answer"

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.core.approval import Act
+from bot.core.mesh import Part
 from bot.core.progress import Wait
 from bot.core.rotation import RotationState
 from bot.errors import (
@@ -122,3 +123,29 @@ def test_keep_waiting_after_a_halt_tries_the_step_again() -> None:
 
     assert world.state is RotationState.DONE
     assert world.cluster.effects.count("restart istio-citadel") == 1
+
+
+def test_a_verification_that_something_unread_holds_up_says_what_when_it_pauses() -> None:
+    world = World()
+    world.running("verify")
+    world.cluster.hide(Part.AUTHORITY, "HorizontalPodAutoscalers in namespace istio-system", reason="403")
+
+    world.run()
+
+    assert world.state is RotationState.PAUSED
+    [straggler] = world.rotation.current[1].stragglers if world.rotation.current else ()
+    assert straggler.what == "env.read"
+    assert "HorizontalPodAutoscalers in namespace istio-system: 403" in straggler.reason
+    assert straggler.cure
+
+
+def test_a_verification_that_finds_no_proxy_says_so_when_it_pauses() -> None:
+    world = World()
+    world.running("verify")
+    world.cluster.members.clear()
+
+    world.run()
+
+    assert world.state is RotationState.PAUSED
+    stragglers = world.rotation.current[1].stragglers if world.rotation.current else ()
+    assert {s.what: s.reason for s in stragglers}["dp.root"] == "no running proxy of this mesh was found"

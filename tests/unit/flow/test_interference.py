@@ -5,13 +5,11 @@ from datetime import timedelta
 import pytest
 
 from bot.core.approval import Act
-from bot.core.intent import Verb
 from bot.core.mesh import Part
 from bot.core.progress import Wait
-from bot.core.record import Event
 from bot.core.rotation import RotationState
-from tests.fakes.mesh import CITADEL, ROOT_KEY
-from tests.unit.flow.world import BEN, World, unchanged
+from tests.fakes.mesh import ROOT_KEY
+from tests.unit.flow.world import World, unchanged
 
 FOREIGN = b"-----BEGIN CERTIFICATE-----\nof somebody else\n-----END CERTIFICATE-----\n"
 SOON = timedelta(minutes=1)
@@ -150,72 +148,27 @@ def test_rolling_back_over_a_foreign_root_is_refused_by_the_gate() -> None:
     assert world.live_root == FOREIGN
 
 
-@pytest.mark.parametrize("backwards", [False, True])
-def test_a_rotation_that_can_go_neither_on_nor_back_can_be_given_up_and_asked_for_anew(
-    *, backwards: bool
-) -> None:
-    world = World()
-    world.running("await-secrets")
-    world.cluster.change_data(ROOT_KEY, FOREIGN)
-    halted(world)
-    if backwards:
-        world.press(Act.ROLL_BACK)
-        halted(world)
-
-    world.type(Verb.CANCEL, by=BEN)
-
-    assert world.state is RotationState.FAILED
-    assert world.spoken[-1].event is Event.FAILED
-    assert "gave it up" in world.spoken[-1].note
-    assert world.store.active_rotations() == ()
-
-
-def test_a_roll_back_whose_backup_is_gone_can_be_given_up() -> None:
+def test_a_roll_back_writes_nothing_from_a_backup_that_somebody_changed() -> None:
     world = World()
     world.running("await-secrets")
     world.press(Act.CANCEL)
     world.run()
     world.press(Act.ROLL_BACK)
     assert world.cluster.backup is not None
-    world.cluster.backup.data.clear()
-    halted(world)
-    paused = world.state, world.live_root == world.rotation.plan.new_pem
+    kept = next(key for key in world.cluster.backup.data if key.endswith(ROOT_KEY))
+    true_copy = world.cluster.backup.data[kept]
+    world.cluster.backup.data[kept] = FOREIGN
+    with unchanged(world):
+        halted(world)
+    paused = world.state, world.rotation.outcome
+    world.cluster.backup.data[kept] = true_copy
 
-    world.press(Act.CANCEL)
-
-    assert paused == (RotationState.PAUSED, True)
-    assert world.state is RotationState.FAILED
-    assert "there is no backup of rotation" in world.rotation.outcome
-
-
-def test_a_rotation_whose_citadel_is_gone_can_be_given_up() -> None:
-    world = World()
-    world.running("reload-ca")
-    world.cluster.plane.remove(world.cluster.of_plane(CITADEL))
-    halted(world)
-
-    world.press(Act.CANCEL)
-
-    assert world.state is RotationState.FAILED
-    assert "Deployment istio-system/istio-citadel no longer exists" in world.rotation.outcome
-
-
-@pytest.mark.parametrize(
-    "what", ["Deployments in namespace istio-system", "Secret istio-system/istio-ca-secret"]
-)
-def test_what_cannot_be_read_is_no_reason_to_give_up(what: str) -> None:
-    world = World()
-    world.running("await-secrets")
-    world.press(Act.CANCEL)
+    world.press(Act.KEEP_WAITING)
     world.run()
-    world.cluster.plane.clear()
-    world.cluster.hide(Part.AUTHORITY, what, reason="timed out")
-    world.cluster.hide(Part.AUTHORITY, "Deployments in namespace istio-system", reason="timed out")
 
-    world.press(Act.CANCEL)
-
-    assert world.state is RotationState.PAUSED
-    assert f"{what} could not be read: timed out" in world.said[-1]
+    assert paused[0] is RotationState.PAUSED
+    assert "does not hold the old root any more" in paused[1]
+    assert world.state is RotationState.ROLLED_BACK
 
 
 def test_the_old_bytes_put_back_by_hand_are_recognised_by_a_roll_back() -> None:
@@ -230,21 +183,6 @@ def test_the_old_bytes_put_back_by_hand_are_recognised_by_a_roll_back() -> None:
     assert world.state is RotationState.ROLLED_BACK
     assert world.cluster.effects.count("replace_root") == 1
     assert world.cluster.effects.count("restart istio-citadel") == 2
-
-
-def test_a_rotation_that_can_go_on_cannot_be_given_up() -> None:
-    world = World()
-    world.cluster.member("cart").stuck = True
-    world.running("await-proxies")
-    world.run()
-    told = world.told()
-
-    world.press(Act.CANCEL)
-
-    assert world.state is RotationState.PAUSED
-    assert world.told() == told
-    assert "choose *Roll back* or *Keep waiting*" in world.said[-1]
-    assert world.store.audit[-1].detail == (("act", "cancel"), ("code", "already_changed"))
 
 
 def test_58_an_old_root_that_ends_too_soon_is_not_put_back() -> None:
@@ -270,50 +208,5 @@ def test_an_old_root_that_expires_before_it_is_written_stays_out() -> None:
     with unchanged(world):
         world.run()
 
-    paused, why = world.state, world.rotation.outcome
-    world.press(Act.CANCEL)
-    assert (paused, world.state) == (RotationState.PAUSED, RotationState.FAILED)
-    assert "has expired" in why
-
-
-def test_a_roll_back_that_one_proxy_never_follows_can_be_given_up_once_citadel_has_the_old_root() -> None:
-    world = World()
-    world.running("await-proxies")
-    world.cluster.member("cart").fault = "the pod is Pending"
-    world.press(Act.CANCEL)
-    world.run()
-    world.press(Act.ROLL_BACK)
-    world.run()
-    assert (world.state, world.rotation.backwards) == (RotationState.PAUSED, True)
-
-    world.press(Act.CANCEL)
-
-    assert world.state is RotationState.FAILED
-    assert "not everything took it (proxy of " in world.spoken[-1].note
-
-
-def test_a_roll_back_whose_citadel_is_not_reloaded_yet_cannot_be_given_up() -> None:
-    world = World()
-    world.running("await-proxies")
-    world.press(Act.CANCEL)
-    world.run()
-    world.press(Act.ROLL_BACK)
-    world.run(each=lambda: None)
-    assert (world.state, world.rotation.backwards) == (RotationState.PAUSED, True)
-
-    world.press(Act.CANCEL)
-
     assert world.state is RotationState.PAUSED
-
-
-def test_where_there_is_no_way_back_a_wait_that_never_ends_can_be_given_up() -> None:
-    world = World()
-    world.cluster.member("cart").stuck = True
-    world.running("await-proxies")
-    world.run(each=lambda: None)
-    world.clock.at = world.rotation.plan.old_root.not_after - SOON
-
-    world.press(Act.CANCEL)
-
-    assert world.state is RotationState.FAILED
-    assert "Citadel signs with the new root" in world.spoken[-1].note
+    assert "has expired" in world.rotation.outcome

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from bot.core.findings import Verdict
-from bot.core.mesh import Part
+from bot.core.mesh import Access, ObjectRef, Part
 from bot.errors import CertificateUnusable, ClusterConflict, ClusterUnreachable, KeyUnusable
 from bot.flow.propose import Draft, draft_plan, redraft_plan, why_stale
-from tests.fakes.certificates import a_key, key_pem
+from tests.fakes.certificates import a_key, key_pem, root_pem
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.mesh import PRIVATE_KEY, ROOT_KEY
 from tests.unit.flow.world import NOW, World, unchanged
@@ -189,3 +189,120 @@ def test_every_difference_makes_a_plan_stale_once() -> None:
     again = redraft_plan(world.ports, world.clock, world.keys, approved=plan)
 
     assert why_stale(plan, again) == ("other steps would be needed now",)
+
+
+# --- what was so before -----------------------------------------------------------------------------------
+
+
+def test_a_mesh_in_order_gives_the_approver_nothing_to_note() -> None:
+    plan = drafted(World()).plan
+
+    assert plan is not None
+    assert plan.notes == ()
+
+
+def test_p8_what_is_behind_already_is_told_to_the_approver_and_forbids_nothing() -> None:
+    world = World()
+    older = root_pem(a_key(), not_before=NOW - timedelta(days=400), not_after=NOW + timedelta(days=5))
+    world.cluster.member("cart").root = older
+
+    plan = drafted(world).plan
+
+    assert plan is not None
+    [note] = plan.notes
+    assert note.startswith("Already so before: ")
+    assert "istio.cart" in note
+    assert "still holds the root that ends 2026-11-28" in note
+
+
+def test_p8_a_proxy_that_cannot_be_asked_already_is_named_with_what_it_means() -> None:
+    world = World()
+    world.cluster.member("cart").fault = "its container is not running"
+
+    plan = drafted(world).plan
+
+    assert plan is not None
+    [note] = plan.notes
+    assert note.startswith("Already so before, and it keeps a rotation from being done: ")
+    assert "its container is not running" in note
+
+
+def test_p8_what_breaks_between_two_looks_does_not_void_an_approval() -> None:
+    world = World()
+    plan = drafted(world).plan
+    assert plan is not None
+    world.cluster.member("cart").fault = "its container is not running"
+
+    again = redraft_plan(world.ports, world.clock, world.keys, approved=plan)
+
+    assert why_stale(plan, again) == ()
+
+
+def test_a_server_that_cannot_rehearse_gives_no_plan() -> None:
+    world = World()
+    world.cluster.access = Access(kubernetes="v1.12.10")
+
+    draft = drafted(world)
+
+    assert draft.plan is None
+    assert [(f.check_id, f.verdict) for f in draft.obstacles] == [("env.kubernetes", Verdict.NOT_OK)]
+    assert "1.13" in draft.obstacles[0].hint
+
+
+def test_a_server_of_unknown_age_gives_no_plan() -> None:
+    world = World()
+    world.cluster.access = Access(kubernetes="custom")
+
+    assert [(f.check_id, f.verdict) for f in drafted(world).obstacles] == [
+        ("env.kubernetes", Verdict.UNKNOWN)
+    ]
+
+
+@pytest.mark.parametrize("component", ["citadel", "pilot", "sidecar-injector"])
+def test_what_the_bot_may_not_restart_is_named_before_there_is_a_plan(component: str) -> None:
+    world = World()
+    ref = world.cluster.of_plane(component).ref
+    world.cluster.access = Access(kubernetes="v1.37.2", unpatchable=(ref,))
+
+    draft = drafted(world)
+
+    assert draft.plan is None
+    assert [(f.check_id, f.offenders) for f in draft.obstacles] == [("env.restarts", (str(ref),))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("Secret", "istio-ca-secret"), ("Secret", "rootkeeper-backup"), ("Lease", "rootkeeper")],
+)
+def test_what_the_bot_may_not_write_is_named_before_there_is_a_plan(kind: str, name: str) -> None:
+    world = World()
+    ref = ObjectRef(kind=kind, namespace="istio-system", name=name)
+    world.cluster.access = Access(kubernetes="v1.37.2", unpatchable=(ref,))
+
+    draft = drafted(world)
+
+    assert draft.plan is None
+    assert [(f.check_id, f.offenders) for f in draft.obstacles] == [("env.writes", (str(ref),))]
+
+
+def test_whom_nobody_restarts_need_not_be_restartable() -> None:
+    world = World()
+    gateway = ObjectRef(kind="Deployment", namespace="istio-system", name="istio-ingressgateway")
+    world.cluster.access = Access(kubernetes="v1.37.2", unpatchable=(gateway,))
+
+    assert drafted(world).plan is not None
+
+
+def test_a_part_whose_pods_must_be_deleted_by_hand_is_told_in_the_plan() -> None:
+    world = World()
+    plain = drafted(world).plan
+    world.cluster.of_plane("pilot").by_hand = True
+
+    plan = drafted(world).plan
+
+    assert plain is not None
+    assert plan is not None
+    assert [step.why for step in plan.steps if "OnDelete" in step.why] == [
+        step.why for step in plan.steps if step.id == "restart-deployment-istio-pilot"
+    ]
+    assert not [step.why for step in plain.steps if "OnDelete" in step.why]

@@ -7,7 +7,7 @@ from bot.core.plan import StepKind
 from bot.core.progress import StepStatus, Wait
 from bot.core.record import Milestone
 from bot.core.rotation import RotationState
-from tests.fakes.mesh import CITADEL
+from tests.fakes.mesh import CITADEL, SYSTEM
 from tests.unit.flow.world import World
 
 
@@ -68,6 +68,31 @@ def test_a_component_that_started_before_the_kubelet_could_know_is_restarted() -
     world.run()
 
     assert "restart istio-pilot" in world.cluster.effects
+
+
+def test_components_without_secrets_of_their_own_are_restarted_and_verified_all_the_same() -> None:
+    world = World()
+    world.cluster.members = [each for each in world.cluster.members if each.namespace != SYSTEM]
+    world.approved()
+
+    world.run()
+
+    assert "restart istio-pilot" in world.cluster.effects
+    assert world.state is RotationState.DONE
+
+
+def test_a_component_whose_container_was_started_again_too_early_is_found_by_the_verification() -> None:
+    world = World()
+    world.running("verify")
+    pilot = world.cluster.of_plane("pilot")
+    pilot.started_at, pilot.made_at = world.clock.now() - timedelta(days=1), None
+
+    world.advance()
+    world.advance()
+
+    current = world.rotation.current
+    assert current is not None
+    assert [s.what for s in current[1].stragglers] == [f"Pod {SYSTEM}/{pilot.pod().ref.name}"]
 
 
 def test_a_component_that_is_gone_by_then_needs_nothing() -> None:
@@ -164,3 +189,22 @@ def test_citadel_that_vanishes_while_it_restarts_pauses_at_once() -> None:
     assert world.state is RotationState.PAUSED
     assert "no longer exists" in world.rotation.outcome
     assert world.clock.now() - began < timedelta(minutes=1)
+
+
+def test_pods_that_must_be_deleted_by_hand_are_waited_for_and_named() -> None:
+    world = World()
+    world.cluster.of_plane("pilot").by_hand = True
+    world.running("restart-deployment-istio-pilot")
+
+    for _ in range(6):
+        world.advance()
+        world.clock.pass_by(timedelta(seconds=10))
+    current = world.rotation.current
+    assert current is not None
+    (waiting,) = current[1].stragglers
+    world.cluster.delete_pods("pilot")
+    world.run()
+
+    assert "OnDelete: 0 of 1 pods are new" in waiting.reason
+    assert "delete pod" in waiting.cure
+    assert world.state is RotationState.DONE

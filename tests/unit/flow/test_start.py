@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.core.approval import Act
+from bot.core.mesh import Part
 from bot.core.progress import Done, StepStatus, Wait
 from bot.core.rotation import RotationState
 from bot.errors import (
@@ -106,6 +107,49 @@ def test_a_mesh_that_cannot_be_reached_at_the_start_is_waited_for_until_the_appr
 
     assert world.state is RotationState.EXPIRED
     assert world.cluster.lease is None
+
+
+def test_36_what_cannot_be_read_for_a_moment_at_the_start_is_waited_for() -> None:
+    world = World()
+    world.approved()
+    world.cluster.hide(Part.SECRETS, "Secrets in namespace shop", reason="500 from the API server")
+
+    world.advance()
+    world.advance()
+
+    assert world.state is RotationState.APPROVED
+    assert "Secrets in namespace shop (500 from the API server)" in world.rotation.outcome
+    world.cluster.unread.clear()
+    world.run()
+    assert world.told()[-1] == "done"
+
+
+def test_what_kept_it_from_starting_is_said_when_it_lapses() -> None:
+    world = World()
+    world.approved()
+    world.cluster.hide(Part.SECRETS, "Secrets in namespace shop", reason="500 from the API server")
+
+    world.run()
+
+    assert world.state is RotationState.EXPIRED
+    assert world.rotation.outcome == (
+        "it was not started in time: not everything could be read: "
+        "Secrets in namespace shop (500 from the API server)"
+    )
+    assert world.cluster.effects == []
+    assert world.cluster.lease is None
+
+
+def test_what_has_surely_changed_is_not_waited_for_though_something_is_unread() -> None:
+    world = World()
+    world.approved()
+    world.cluster.hide(Part.SECRETS, "Secrets in namespace shop", reason="500 from the API server")
+    world.cluster.change_data("ca-key.pem", b"not a key")
+
+    world.advance()
+
+    assert world.state is RotationState.STALE
+    assert "private key" in world.rotation.outcome
 
 
 def test_36_at_the_start_too_the_api_servers_wish_when_to_come_back_is_honoured() -> None:

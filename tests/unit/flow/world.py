@@ -17,7 +17,7 @@ from bot.core.certificates import ThrowAwayKey
 from bot.core.ids import MeshName, RotationId, UserId
 from bot.core.intent import Intent, Verb
 from bot.core.progress import Done, Outcome, Wait
-from bot.core.record import Caller, Change, Milestone, RequestFailed, Result
+from bot.core.record import Caller, Change, EndOffered, Milestone, RequestFailed, Result
 from bot.core.rotation import Rotation, RotationState
 from bot.errors import LostRace
 from bot.flow.advance import Stage, advance
@@ -176,6 +176,21 @@ class World:
 
     def press(self, act: Act, *, by: PersonFacts = BEN, note: str = "") -> None:
         self.desk.decide(caller(by), act, self.rotation_id, note=note)
+
+    def considered(self, *, by: PersonFacts = BEN) -> EndOffered | None:
+        """Press `End here…`: what the dialog shows, or None when it says no."""
+        self.desk.consider_end(caller(by), self.rotation_id)
+        reply = self.replies.said[-1][1]
+        return reply if isinstance(reply, EndOffered) else None
+
+    def confirmed(self, offer: EndOffered, *, by: PersonFacts = BEN, note: str = "") -> None:
+        """Send the dialog off."""
+        self.desk.decide(caller(by), Act.END, self.rotation_id, note=note, shown=offer.shown)
+
+    def end(self, *, by: PersonFacts = BEN, note: str = "") -> None:
+        """Press `End here…`, read, and confirm."""
+        if offer := self.considered(by=by):
+            self.confirmed(offer, by=by, note=note)
 
     def proposed(self, *, by: PersonFacts = ANNA) -> RotationId:
         self.type(Verb.TRANSITION, by=by)

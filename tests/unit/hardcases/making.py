@@ -134,9 +134,11 @@ def leaf(
     start: datetime = NOW - DAY,
     end: datetime = NOW + 89 * DAY,
     serial: int = 0x1EAF,
+    more: Extensions = (),
 ) -> Certificate:
     """A workload certificate that names its issuer by nothing more, `key id` or `serial`."""
-    builder = _builder(x509.Name([]), issuer or under.parsed.subject, key("p256", 99), start, end, serial)
+    signed_by = under.parsed.subject if issuer is None else issuer
+    builder = _builder(x509.Name([]), signed_by, key("p256", 99), start, end, serial)
     uri = x509.UniformResourceIdentifier("spiffe://cluster.local/ns/shop/sa/cart")
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (usage(HANDSHAKES), True),
@@ -147,7 +149,7 @@ def leaf(
     if names == "serial":
         directory = [x509.DirectoryName(under.parsed.issuer)]
         extensions.append((x509.AuthorityKeyIdentifier(None, directory, under.serial), False))
-    return _signed(builder, tuple(extensions), private, None)
+    return _signed(builder, (*extensions, *more), private, None)
 
 
 def _key_id_of(under: Certificate, private: Key) -> x509.AuthorityKeyIdentifier:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.approval import Act, Approvers, Circumstances, PersonFacts, authorise
+from bot.core.approval import Act, Approvers, Circumstances, PersonFacts, acts_open_to, authorise
 from bot.core.authority import recognise
 from bot.core.ids import ClusterUid, Fingerprint, MeshName, PlanDigest, RotationId, TeamId, UserId
 from bot.core.intent import MAX_REASON, Intent, NotUnderstood, Verb, read_command
@@ -34,7 +34,7 @@ def planned(mesh: MeshSnapshot, *, at: datetime = NOW) -> Plan:
     seen = citadel_mesh(mesh, recognise(mesh))
     assert seen is not None
     pem = replace_first(candidate(), seen.secret.root.certificates)
-    return plan_extension(seen, candidate(), ca_cert_pem=pem, findings=(), at=at)
+    return plan_extension(seen, candidate(), ca_cert_pem=pem, notes=(), at=at)
 
 
 @cache
@@ -122,11 +122,13 @@ APPROVERS = Approvers(users=frozenset({BEN.user}), configured=("U0BEN",))
 S = RotationState
 
 
-def rotation(state: RotationState = S.PROPOSED) -> Rotation:
+def rotation(state: RotationState = S.PROPOSED, *, written: bool = True, **facts: Any) -> Rotation:
+    """In that state; once it runs, it has written the root unless a test says otherwise."""
     proposed = propose(
         plan(), rotation_id=RotationId("0" * 32), requester=ANNA.person, reason="", now=NOW, lifetime=DAY
     )
-    return replace(proposed, state=state)
+    entered = tuple(replace(step, entered_at=NOW) for step in proposed.steps)
+    return replace(proposed, state=state, steps=entered if written else proposed.steps, **facts)
 
 
 def here(**changes: Any) -> Circumstances:
@@ -146,6 +148,7 @@ def answer(
     *,
     state: RotationState = S.PROPOSED,
     users: frozenset[UserId] = APPROVERS.users,
+    about: Rotation | None = None,
     **circumstances: Any,
 ) -> str:
     """The refusal's code; `yes` when there is none."""
@@ -153,7 +156,7 @@ def answer(
         act,
         who,
         approvers=Approvers(users=users, configured=tuple(users)),
-        rotation=None if act is Act.REQUEST else rotation(state),
+        rotation=None if act is Act.REQUEST else about or rotation(state),
         circumstances=here(**circumstances),
     )
     return refusal.code if refusal else "yes"
@@ -194,6 +197,14 @@ PEOPLE: list[tuple[str, Act, PersonFacts, dict[str, Any], str]] = [
     ("the requester lets it wait", Act.KEEP_WAITING, ANNA, {"state": S.PAUSED}, "yes"),
     ("an outsider rolls back", Act.ROLL_BACK, CLEO, {"state": S.PAUSED}, "not_an_approver"),
     ("an approver rolls back", Act.ROLL_BACK, BEN, {"state": S.PAUSED}, "yes"),
+    ("an approver ends it short", Act.END, BEN, {"state": S.PAUSED}, "yes"),
+    ("the requester ends it short", Act.END, ANNA, {"state": S.PAUSED}, "own_request"),
+    ("the requester ends it short who is an approver", Act.END, ANNA, {"state": S.PAUSED, "users": EVERYBODY},
+     "own_request"),
+    ("an outsider ends it short", Act.END, CLEO, {"state": S.PAUSED}, "not_an_approver"),
+    ("a guest ends it short", Act.END, ben(is_guest=True), {"state": S.PAUSED}, "guest"),
+    ("a stranger ends it short", Act.END, ben(is_stranger=True), {"state": S.PAUSED}, "stranger"),
+    ("an approver ends it short elsewhere", Act.END, BEN, {"state": S.PAUSED, "channel": "D0BEN"}, "wrong_channel"),
     ("anybody asks", Act.REQUEST, CLEO, {}, "yes"),
     ("somebody asks whom nobody could approve", Act.REQUEST, BEN, {}, "nobody_to_approve"),
     ("somebody asks and nobody is an approver", Act.REQUEST, ANNA, {"users": frozenset()}, "nobody_to_approve"),
@@ -215,18 +226,48 @@ def test_somebody_decides(
 OPEN: dict[Act, set[RotationState]] = {
     Act.APPROVE: {S.PROPOSED},
     Act.REJECT: {S.PROPOSED},
-    Act.CANCEL: {S.PROPOSED, S.APPROVED, S.RUNNING, S.PAUSED},
+    Act.CANCEL: {S.PROPOSED, S.APPROVED, S.RUNNING},
     Act.KEEP_WAITING: {S.PAUSED},
     Act.ROLL_BACK: {S.PAUSED},
+    Act.END: {S.PAUSED},
 }
+"""Of a rotation that has changed the mesh, once it runs."""
+
+_ELSEWISE = {(Act.CANCEL, S.PAUSED): "already_changed"}
 
 
 @pytest.mark.parametrize("state", list(RotationState))
 @pytest.mark.parametrize("act", list(OPEN))
 def test_row_56_an_act_counts_only_in_its_states(act: Act, state: RotationState) -> None:  # row 56
-    expected = "yes" if state in OPEN[act] else f"already_{state}"
+    expected = "yes" if state in OPEN[act] else _ELSEWISE.get((act, state), f"already_{state}")
 
     assert answer(act, BEN, state=state) == expected
+
+
+PAUSES: list[tuple[str, dict[str, Any], dict[Act, str]]] = [
+    ("with nothing written", {"written": False},
+     {Act.CANCEL: "yes", Act.ROLL_BACK: "nothing_written", Act.END: "nothing_written"}),
+    ("forwards", {}, {Act.CANCEL: "already_changed", Act.ROLL_BACK: "yes", Act.END: "yes"}),
+    ("rolling back", {"backwards": True},
+     {Act.CANCEL: "already_changed", Act.ROLL_BACK: "already_rolling_back", Act.END: "yes"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "facts", "expected"), PAUSES, ids=[row[0] for row in PAUSES])
+def test_what_is_open_in_a_pause(name: str, facts: dict[str, Any], expected: dict[Act, str]) -> None:
+    paused = rotation(S.PAUSED, **facts)
+
+    assert {act: answer(act, BEN, about=paused) for act in expected} == expected, name
+    assert answer(Act.KEEP_WAITING, BEN, about=paused) == "yes"
+
+
+@pytest.mark.parametrize("state", list(RotationState))
+def test_what_is_open_is_allowed_to_somebody_and_nothing_else_is(state: RotationState) -> None:
+    for facts in ({}, {"written": False}, {"backwards": True}, {"stop_requested": True}):
+        about = rotation(state, **facts)
+        decisions = set(Act) - {Act.REQUEST}
+        allowed = {act for act in decisions if answer(act, BEN, about=about) == "yes"}
+        assert allowed == set(acts_open_to(about))
 
 
 @pytest.mark.parametrize("act", list(OPEN))
@@ -254,6 +295,7 @@ def test_a_rotation_moves_only_along_its_ways(before: RotationState, after: Rota
 
 def test_nothing_leaves_an_end_and_nothing_starts_without_an_approval() -> None:
     assert frozenset({S.DONE, S.FAILED, S.ROLLED_BACK, S.REJECTED, S.EXPIRED, S.CANCELLED, S.STALE}) <= FINAL
+    assert {before for before, after in MOVES.items() if S.ENDED_SHORT in after} == {S.PAUSED}
     assert {before for before, after in MOVES.items() if S.RUNNING in after} == {S.APPROVED, S.PAUSED}
     assert {before for before, after in MOVES.items() if S.APPROVED in after} == {S.PROPOSED}
 
@@ -371,7 +413,7 @@ def warnings_of(days: list[float], *, memory: NoticeMemory | None = None) -> lis
     memory = memory or NoticeMemory()
     told: list[str] = []
     for left in days:
-        notice = due_notice(PROD, ROOT, remaining=timedelta(days=left), memory=memory, now=NOW)
+        notice = due_notice(PROD, ROOT, remaining=timedelta(days=left), memory=memory, told_at=None, now=NOW)
         if notice is None:
             continue
         memory = NoticeMemory(given=(*memory.given, *notice.given))
@@ -401,15 +443,20 @@ def test_looks_that_were_missed_give_one_warning_and_none_of_them_later() -> Non
 
 @pytest.mark.parametrize("left", [91, 365, 3650])
 def test_a_root_that_lives_long_is_not_spoken_of(left: int) -> None:
-    assert due_notice(PROD, ROOT, remaining=left * DAY, memory=NoticeMemory(), now=NOW) is None
+    assert due_notice(PROD, ROOT, remaining=left * DAY, memory=NoticeMemory(), told_at=None, now=NOW) is None
 
 
 def test_a_new_root_is_warned_of_anew() -> None:
-    first = due_notice(PROD, ROOT, remaining=5 * DAY, memory=NoticeMemory(), now=NOW)
+    first = due_notice(PROD, ROOT, remaining=5 * DAY, memory=NoticeMemory(), told_at=None, now=NOW)
     assert first is not None
 
     again = due_notice(
-        PROD, Fingerprint("b" * 64), remaining=5 * DAY, memory=NoticeMemory(given=first.given), now=NOW
+        PROD,
+        Fingerprint("b" * 64),
+        remaining=5 * DAY,
+        memory=NoticeMemory(given=first.given),
+        told_at=NOW,
+        now=NOW,
     )
 
     assert again is not None

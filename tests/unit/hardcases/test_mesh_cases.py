@@ -1,5 +1,6 @@
 """What the checks say of every odd mesh, and what forbids a rotation of it."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -33,9 +34,24 @@ from bot.core.versions import (
     sidecar_loads_new_roots,
     version_of_image,
 )
+from bot.edges.kube import convert
+from bot.edges.kube.wire import WholeSecret
 from tests.fakes.certificates import a_key, root_pem
 from tests.fakes.mesh import SYSTEM
-from tests.unit.hardcases.making import DAY, NOW, YEAR, any_key, as_sha1, key, leaf, pem_of, root, with_serial
+from tests.unit.hardcases.making import (
+    DAY,
+    NOW,
+    YEAR,
+    ASN1Type,
+    any_key,
+    as_sha1,
+    key,
+    leaf,
+    name,
+    pem_of,
+    root,
+    with_serial,
+)
 from tests.unit.hardcases.meshes import (
     KEY_PEM,
     citadel_container,
@@ -125,6 +141,13 @@ def no_secret() -> MeshSnapshot:
     return replace(healthy(), ca_secret=None)
 
 
+def as_read(data: dict[str, bytes]) -> MeshSnapshot:
+    """The mesh with a CA secret that has these keys and no others, as the reader brings it."""
+    wire = WholeSecret(data={key: base64.b64encode(value).decode() for key, value in data.items()})
+    read = convert.ca_secret(wire)
+    return with_secret(healthy(), state=read.state, root=read.root, key=read.key, faults=read.faults)
+
+
 def no_citadel() -> MeshSnapshot:
     return replace(no_secret(), workloads=(), control_plane_pods=())
 
@@ -168,7 +191,7 @@ SECRETS: list[tuple[str, Make, str, Verdict]] = [
     ("row 3: the CA secret has no data", lambda: with_root(healthy(), b"", key_pem=b""), "ca.readable", NOT_OK),
     ("row 4: ca-key.pem is empty", lambda: with_root(healthy(), a_root(), key_pem=b""), "ca.key_matches", NOT_OK),
     ("row 4: ca-cert.pem is empty", lambda: with_root(healthy(), b""), "ca.readable", NOT_OK),
-    ("row 5: there is no key", lambda: with_root(healthy(), a_root(), key_pem=b""), "ca.key_matches", NOT_OK),
+    ("row 5: there is no key", lambda: as_read({"ca-cert.pem": a_root()}), "ca.key_matches", NOT_OK),
     ("row 6: a value is not base64", lambda: marked(faults=("holds no base64",)), "ca.readable", NOT_OK),
     ("row 9: the key belongs to the second", lambda: with_root(healthy(), a_root(number=5) + a_root()),
      "ca.key_matches", NOT_OK),
@@ -231,6 +254,16 @@ def test_a_secret_that_may_not_be_read_is_not_called_absent() -> None:  # row 2
 
     assert said["ca.present"] is UNKNOWN
     assert NOT_OK not in said.values()
+
+
+def test_row_5_a_secret_without_a_key_is_told_apart_from_one_with_an_empty_key() -> None:
+    absent = as_read({"ca-cert.pem": a_root()})
+    empty = as_read({"ca-cert.pem": a_root(), "ca-key.pem": b""})
+
+    assert finding(ROUTINE, absent, "ca.key_matches").summary == "the secret has no ca-key.pem"
+    assert finding(ROUTINE, empty, "ca.key_matches").summary == "the CA's private key is empty"
+    for mesh in (absent, empty):
+        assert verdicts(ROUTINE, mesh)["ca.readable"] is OK, "what can be read is judged all the same"
 
 
 def test_an_expired_root_is_critical() -> None:  # row 11
@@ -453,7 +486,8 @@ def test_a_candidate_proved_against_no_leaf_at_all_is_unknown_and_forbids() -> N
 
 BAD_CANDIDATES: list[tuple[str, Callable[[], bytes]]] = [
     ("another key", lambda: a_root(number=5, end=NOW + 30 * YEAR)),
-    ("a name in another encoding", lambda: root(a_key(), end=NOW + 30 * YEAR).pem),
+    ("a name in another encoding", lambda: root(
+        a_key(), subject=name("cluster.local", kind=ASN1Type.UTF8String), end=NOW + 30 * YEAR).pem),
     ("a subject key id that the old one has not", lambda: root(
         a_key(), subject=signer_of(healthy()).parsed.subject, ski=b"1" * 20, end=NOW + 30 * YEAR).pem),
     ("CA:FALSE", lambda: root(
@@ -520,16 +554,17 @@ def test_a_webhook_that_cert_manager_fills_is_counted_as_left_alone() -> None:  
 
 def test_a_process_that_started_before_the_root_is_not_fine() -> None:
     mesh = healthy()
-    pods = tuple(replace(p, started_at=NOW - 30 * DAY) for p in mesh.control_plane_pods)
+    ago = NOW - 30 * DAY
+    pods = tuple(replace(p, started_at=ago, created_at=ago) for p in mesh.control_plane_pods)
 
     assert verdicts(ROUTINE, replace(mesh, control_plane_pods=pods))["cp.root"] is NOT_OK
 
 
-def test_a_process_of_which_the_start_is_unknown_is_not_fine() -> None:
+def test_a_process_of_which_the_start_is_unknown_is_unknown() -> None:
     mesh = healthy()
     pods = tuple(replace(p, started_at=None) for p in mesh.control_plane_pods)
 
-    assert verdicts(ROUTINE, replace(mesh, control_plane_pods=pods))["cp.root"] is NOT_OK
+    assert verdicts(ROUTINE, replace(mesh, control_plane_pods=pods))["cp.root"] is UNKNOWN
 
 
 # --- proxies ------------------------------------------------------------------------------------------
@@ -618,6 +653,21 @@ def test_mutual_tls_that_could_not_be_read_is_unknown_and_forbids_nothing() -> N
     mesh = replace(healthy(), mutual_tls=silent)
 
     assert verdicts(ROUTINE, mesh)["mtls.use"] is UNKNOWN
+    assert overall(findings(ROUTINE, mesh)) is UNKNOWN
+    assert forbidden_by(mesh) == set()
+
+
+@pytest.mark.parametrize("seen", [MutualTls(peers=None), MutualTls(mesh_policy="strict", peers=None)])
+def test_row_38_a_policy_that_could_not_be_read_is_unknown_by_name_and_forbids_nothing(
+    seen: MutualTls,
+) -> None:
+    unread = (Unread(part=Part.POLICY, what="PeerAuthentication shop/default", reason="not understood"),)
+    mesh = replace(healthy(), mutual_tls=seen, unread=unread)
+
+    said = finding(ROUTINE, mesh, "mtls.use")
+
+    assert said.verdict is UNKNOWN
+    assert said.offenders == ("PeerAuthentication shop/default: not understood",)
     assert overall(findings(ROUTINE, mesh)) is UNKNOWN
     assert forbidden_by(mesh) == set()
 

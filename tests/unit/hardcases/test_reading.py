@@ -202,7 +202,7 @@ def test_rows_18_20_a_key_is_read(sentence: str, pem: bytes, kind: str) -> None:
 
 
 BAD_KEYS: list[tuple[str, bytes]] = [
-    ("no key at all", b""),  # rows 3, 5
+    ("nothing", b""),  # rows 3, 4
     ("an empty key", b"  \n"),  # row 4
     ("encrypted PKCS#8", pem_of(key(), PKCS8, password=b"secret")),  # row 20
     ("encrypted in the old way", pem_of(key("rsa2048"), TRADITIONAL, password=b"secret")),  # row 20
@@ -220,7 +220,7 @@ BAD_KEYS: list[tuple[str, bytes]] = [
 
 
 @pytest.mark.parametrize(("sentence", "pem"), BAD_KEYS, ids=[row[0] for row in BAD_KEYS])
-def test_rows_3_4_5_19_20_a_key_is_refused(sentence: str, pem: bytes) -> None:
+def test_rows_3_4_6_17_19_20_a_key_is_refused(sentence: str, pem: bytes) -> None:
     facts = describe_key(pem)
 
     assert facts.fault, sentence

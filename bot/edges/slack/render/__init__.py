@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from bot.core.record import (
+    Alarm,
     Card,
     CheckCouldNotRun,
     Content,
@@ -18,7 +19,7 @@ from bot.core.rotation import Rotation
 from bot.edges.slack.render.blocks import Rendered
 from bot.edges.slack.render.cards import card
 from bot.edges.slack.render.replies import reply_shown
-from bot.edges.slack.render.reports import asked_for, could_not_run, daily, warned
+from bot.edges.slack.render.reports import alarm, asked_for, could_not_run, daily, warned
 from bot.edges.slack.render.thread import file_in_words, milestone, request_failed, result
 
 __all__ = ["Rendered", "render", "reply_shown"]
@@ -46,6 +47,8 @@ def render(  # noqa: C901  (one line for each kind of content)
             return warned(content)
         case DailyLine():
             return daily(content)
+        case Alarm():
+            return alarm(content)
         case CheckCouldNotRun():
             return could_not_run(content)
         case RequestFailed():

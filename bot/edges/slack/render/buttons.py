@@ -1,11 +1,12 @@
 """The buttons of a card: only those that count in the rotation's state."""
 
+from typing import assert_never
+
+from bot.core.approval import Act, acts_open_to
 from bot.core.rotation import Rotation, RotationState
 from bot.edges.slack.doors import Button
 from bot.edges.slack.render.blocks import Block, actions, button, confirmed
 from bot.edges.slack.render.words import code, safe, short, span
-
-S = RotationState
 
 
 def buttons(rotation: Rotation) -> list[Block]:
@@ -15,21 +16,28 @@ def buttons(rotation: Rotation) -> list[Block]:
 
 
 def _shown(rotation: Rotation) -> list[Block]:
-    match rotation.state:
-        case S.PROPOSED:
-            return [_approve(rotation), _reject(rotation), _cancel(rotation, "Cancel")]
-        case S.APPROVED:
-            return [_cancel(rotation, "Cancel")]
-        case S.RUNNING if not rotation.stop_requested:
-            return [_cancel(rotation, "Stop before the next step")]
-        case S.PAUSED if rotation.backwards:
-            return [_keep_waiting(rotation)]
-        case S.PAUSED if rotation.changed_the_cluster:
-            return [_keep_waiting(rotation), _roll_back(rotation)]
-        case S.PAUSED:
-            return [_keep_waiting(rotation), _cancel(rotation, "Cancel")]
+    return [_button(act, rotation) for act in acts_open_to(rotation)]
+
+
+def _button(act: Act, rotation: Rotation) -> Block:
+    match act:
+        case Act.APPROVE:
+            return _approve(rotation)
+        case Act.REJECT:
+            return _reject(rotation)
+        case Act.CANCEL:
+            running = rotation.state is RotationState.RUNNING
+            return _cancel(rotation, "Stop" if running else "Cancel")
+        case Act.KEEP_WAITING:
+            return _keep_waiting(rotation)
+        case Act.ROLL_BACK:
+            return _roll_back(rotation)
+        case Act.END:
+            return _end(rotation)
+        case Act.REQUEST:
+            raise ValueError("a request has no card yet")
         case _:
-            return []
+            assert_never(act)
 
 
 def _approve(rotation: Rotation) -> Block:
@@ -54,11 +62,14 @@ def _reject(rotation: Rotation) -> Block:
 
 def _cancel(rotation: Rotation, label: str) -> Block:
     says = f"{label}: root rotation of {rotation.mesh}"
+    mesh = f"*{safe(rotation.mesh, 60)}*"
+    ends = f"The root rotation of {mesh} ends. Nothing has been changed."
+    stops = f"Nothing more is begun in {mesh}. If the root has been written, a person then decides how it goes on."
     pressed = button(Button.CANCEL, label, value=rotation.id, says=says)
     return confirmed(
         pressed,
         title=f"{label}?",
-        text=f"The root rotation of *{safe(rotation.mesh, 60)}* ends before its next step.",
+        text=stops if rotation.state is RotationState.RUNNING else ends,
         yes="Yes, stop it",
         no="Go on",
     )
@@ -82,3 +93,8 @@ def _roll_back(rotation: Rotation) -> Block:
         yes="Roll back",
         no="Not yet",
     )
+
+
+def _end(rotation: Rotation) -> Block:
+    says = f"End here: the root rotation of {rotation.mesh}; shows first what is missing"
+    return button(Button.END, "End here…", value=rotation.id, says=says)

@@ -11,7 +11,7 @@ from bot.core.wording import count
 from bot.edges.slack.render.blocks import Block, Rendered, context, fields, header, message, packed, section
 from bot.edges.slack.render.buttons import buttons
 from bot.edges.slack.render.lead import lead, title
-from bot.edges.slack.render.steps import planned_steps, undoing, walked_steps
+from bot.edges.slack.render.steps import left_behind, planned_steps, undoing, walked_steps
 from bot.edges.slack.render.words import (
     code,
     configured,
@@ -34,6 +34,7 @@ _DECIDED: dict[str, str] = {
     Act.CANCEL: "🛑 *Stopped*",
     Act.KEEP_WAITING: "⏳ *Told to keep waiting*",
     Act.ROLL_BACK: "↩️ *Told to roll back*",
+    Act.END: "⏹️ *Ended short*",
 }
 
 
@@ -44,7 +45,7 @@ def card(rotation: Rotation, *, approvers: tuple[str, ...]) -> Rendered:
     if rotation.state is S.PROPOSED:
         blocks += _for_the_approver(rotation)
     elif rotation.state not in _NEVER_RAN and rotation.started_at is not None:
-        blocks += packed(walked_steps(rotation))
+        blocks += packed([*walked_steps(rotation), *left_behind(rotation)])
     blocks += [section(_roots(rotation.plan)), context(*_small_print(rotation, approvers))]
     said_first = safe(title(rotation), 200)
     return message(f"{said_first}. {_fallback(rotation)}", [*blocks, *buttons(rotation)])

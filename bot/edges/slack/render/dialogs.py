@@ -1,4 +1,4 @@
-"""The two dialogs. What they carry along says where to answer, never who may do what."""
+"""The dialogs. What they carry along says where to answer, never who may do what."""
 
 import json
 from collections.abc import Sequence
@@ -7,9 +7,12 @@ from datetime import timedelta
 from bot.core.ids import MeshName, RotationId
 from bot.core.intent import MAX_LIFETIME, MAX_REASON
 from bot.core.plan import Mode
+from bot.core.record import EndOffered, Reply
 from bot.edges.slack.doors import Dialog, Field
-from bot.edges.slack.render.blocks import Block, plain_text, section
-from bot.edges.slack.render.words import code, plain, span
+from bot.edges.slack.render.blocks import Block, packed, plain_text, section
+from bot.edges.slack.render.replies import reply_shown
+from bot.edges.slack.render.steps import straggler_line
+from bot.edges.slack.render.words import code, date, plain, safe, sentence, span
 
 _YEAR = timedelta(days=365)
 _LIFETIMES = (1, 2, 5, 10, 20)
@@ -99,3 +102,67 @@ def rejection_dialog(rotation_id: RotationId, *, channel: str) -> Block:
             _reason("Why not?", plain("not during the freeze; ask again on Monday", 150)),
         ],
     }
+
+
+def ending_looked_for() -> Block:
+    """While the mesh is looked at: nothing to send yet."""
+    said = "Looking at the mesh, to show what ending here would leave. In a large mesh that takes a while."
+    return _only_shown(section(said))
+
+
+def _only_shown(*blocks: Block) -> Block:
+    return {
+        "type": "modal",
+        "callback_id": Dialog.ENDING,
+        "title": plain_text("End it here?", 24),
+        "close": plain_text("Close", 24),
+        "blocks": list(blocks),
+    }
+
+
+def answered_in_dialog(reply: Reply, *, channel: str) -> Block:
+    """The answer in the dialog in which it is awaited: the question to confirm, or just the words."""
+    if isinstance(reply, EndOffered):
+        return _ending_dialog(reply, channel=channel)
+    return _only_shown(*reply_shown(reply).blocks)
+
+
+def _ending_dialog(offer: EndOffered, *, channel: str) -> Block:
+    """Everything that the confirmation is for; it is looked at once more when it is sent."""
+    carried = {"rotation": offer.rotation_id, "channel": channel, "shown": offer.shown}
+    return _only_shown(
+        section(
+            f"The rotation of *{safe(offer.mesh, 60)}* (cluster {code(offer.cluster_uid[:8])}) ends here and "
+            f"is *not green*. Nothing in the mesh is changed by that."
+        ),
+        *packed(_left(offer)),
+        section(_meaning(offer)),
+        _reason("Why now? It stays on record.", "shop/cart waits for a node until Monday"),
+    ) | {
+        "private_metadata": json.dumps(carried),
+        "submit": plain_text("End here", 24),
+        "close": plain_text("Not now", 24),
+    }
+
+
+def _left(offer: EndOffered) -> list[str]:
+    if offer.why:
+        return [f"*It can go neither on nor back:* {sentence(offer.why, 600)}"]
+    lines = [f"• {straggler_line(one, 240)}" for one in offer.stragglers]
+    more = offer.total - len(lines)
+    lines += [f"… and {more:,} more; the thread gets all of them as a file"] if more > 0 else []
+    return [f"*{sentence(offer.share)}*", *lines]
+
+
+def _meaning(offer: EndOffered) -> str:
+    until = date(offer.old_root_ends)
+    if offer.why:
+        return "Look at the mesh afterwards: a verification says what holds which root."
+    if offer.backwards:
+        return (
+            f"Citadel signs with the old root again. It ends {until}: ask for a new transition before that."
+        )
+    return (
+        f"Citadel signs with the new root. What is named may hold only the old one, which ends {until}: "
+        "mend or restart it before that."
+    )

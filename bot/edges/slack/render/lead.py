@@ -2,10 +2,11 @@
 
 from typing import assert_never
 
+from bot.core.approval import Act, acts_open_to
 from bot.core.plan import Mode
 from bot.core.rotation import Rotation, RotationState
 from bot.edges.slack.render.reports import tally_line
-from bot.edges.slack.render.words import code, date, moment, safe, sentence, span
+from bot.edges.slack.render.words import code, date, mention, moment, safe, sentence, span
 
 S = RotationState
 
@@ -33,6 +34,7 @@ def title(rotation: Rotation) -> str:
 def _ended_title(state: RotationState, mesh: str) -> str:
     return {
         S.FAILED: f"❌ {mesh}: root rotation failed",
+        S.ENDED_SHORT: f"⚠️ {mesh}: root rotation ended short, not everything is proved",
         S.ROLLED_BACK: f"↩️ {mesh}: rolled back, the old root is in use",
         S.REJECTED: f"🚫 {mesh}: root rotation rejected",
         S.EXPIRED: f"⌛ {mesh}: root rotation expired",
@@ -55,15 +57,14 @@ def lead(rotation: Rotation) -> str:
         case S.PROPOSED:
             return _proposed(rotation)
         case S.APPROVED:
-            by = f" It starts before {moment(rotation.start_by)} or not at all." if rotation.start_by else ""
-            return f"A second person has approved.{by} Nothing to do now."
+            return _approved(rotation, outcome)
         case S.RUNNING:
             return _running(rotation)
         case S.PAUSED:
             return _paused(rotation, outcome)
         case S.ROLLING_BACK:
             return f"{outcome} The old root is being put back, step by step. Nothing to do now.".strip()
-        case S.DONE | S.FAILED | S.ROLLED_BACK:
+        case S.DONE | S.FAILED | S.ENDED_SHORT | S.ROLLED_BACK:
             return _ran(rotation, outcome)
         case S.REJECTED | S.EXPIRED | S.CANCELLED | S.STALE | S.SUPERSEDED:
             return _never_ran(rotation, outcome)
@@ -81,26 +82,45 @@ def _proposed(rotation: Rotation) -> str:
     )
 
 
+def _approved(rotation: Rotation, outcome: str) -> str:
+    by = f" It starts before {moment(rotation.start_by)} or not at all." if rotation.start_by else ""
+    if outcome:
+        return f"A second person has approved.{by}\n*Not started yet:* {outcome} It is tried again."
+    return f"A second person has approved.{by} Nothing to do now."
+
+
 def _running(rotation: Rotation) -> str:
     if rotation.stop_requested:
-        return "*A stop was asked for:* the current step is finished, then it ends."
+        return "*A stop was asked for:* nothing more is begun."
     at = rotation.current
     doing = f"Now: {safe(at[0].title, 200)}." if at else "All steps are made."
     return f"{doing} Progress is in the thread. Nothing to do now."
 
 
 def _paused(rotation: Rotation, outcome: str) -> str:
-    at = rotation.current
-    more = f"gives this step another {span(at[0].deadline)}" if at else "goes on"
-    choices = [outcome or "A person has to decide how it goes on.", *_meanwhile(rotation)]
-    choices.append(f"• *Keep waiting* {more}.")
-    if rotation.backwards:
-        choices.append("The old root is already being put back; there is nothing else to choose.")
-    elif rotation.changed_the_cluster:
-        choices.append("• *Roll back* puts the old root back, byte for byte. It was part of the approval.")
-    else:
-        choices.append("• *Cancel* ends it here. The root has not been changed.")
-    return "\n".join(choices)
+    why = outcome or "A person has to decide how it goes on."
+    going_back = ["The old root is already being put back."] if rotation.backwards else []
+    choices = [f"• {_choice(act, rotation)}" for act in acts_open_to(rotation)]
+    return "\n".join([why, *_meanwhile(rotation), *going_back, *choices])
+
+
+def _choice(act: Act, rotation: Rotation) -> str:
+    """What a button of a paused rotation would do; there is one for each act that is open."""
+    match act:
+        case Act.KEEP_WAITING:
+            at = rotation.current
+            more = f"gives this step another {span(at[0].deadline)}" if at else "goes on"
+            return f"*Keep waiting* {more}."
+        case Act.ROLL_BACK:
+            until = date(rotation.plan.old_root.not_after - rotation.plan.takes)
+            return f"*Roll back* puts the old root back, byte for byte; possible until {until}. It was approved, too."
+        case Act.END:
+            return (
+                "*End here* leaves the mesh as it is, and the rotation is not green. It shows first what is "
+                f"missing, or why it is too early. For an approver other than {mention(rotation.requester)}."
+            )
+        case _:
+            return "*Cancel* ends it here. The root has not been changed."
 
 
 def _meanwhile(rotation: Rotation) -> list[str]:

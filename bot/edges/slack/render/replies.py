@@ -7,6 +7,7 @@ from bot.core.intent import Verb
 from bot.core.record import (
     Begun,
     CheckRecord,
+    EndOffered,
     HelpShown,
     HistoryShown,
     Noted,
@@ -16,6 +17,7 @@ from bot.core.record import (
     UnderWay,
 )
 from bot.core.rotation import Rotation
+from bot.core.wording import agree, count
 from bot.edges.slack.render.blocks import Rendered, context, header, message, packed, section
 from bot.edges.slack.render.words import code, mention, moment, remaining, safe, sentence, short
 
@@ -48,7 +50,7 @@ _COMMANDS = (
     ("verify", "is the new root everywhere?", "verify {mesh}"),
     ("status", "what is going on", "status"),
     ("history", "what was done, and by whom", "history {mesh}"),
-    ("cancel", "stop a rotation before its next step", "cancel {mesh}"),
+    ("cancel", "call off a request, or stop a rotation before it does anything more", "cancel {mesh}"),
     ("help", "this", "help"),
 )
 
@@ -71,12 +73,23 @@ def reply_shown(reply: Reply) -> Rendered:
             return _status(reply)
         case HistoryShown():
             return _history(reply)
+        case EndOffered():
+            return _said(_offered(reply))
         case _:
             assert_never(reply)
 
 
 def _said(text: str) -> Rendered:
     return message(text, [section(text)])
+
+
+def _offered(offer: EndOffered) -> str:
+    """Outside its dialog an offer cannot be taken."""
+    now = safe(offer.why, 300) or safe(offer.share)
+    why = (
+        f"What is missing changed since it was shown. Now: {now}" if offer.changed else "The dialog is closed"
+    )
+    return f"✋ {why}. *Nothing was decided:* press *End here…* on the card again."
 
 
 def _linked(escaped: str) -> str:
@@ -116,9 +129,11 @@ def _status(reply: StatusShown) -> Rendered:
     checks = [_checked(one) for one in reply.checks[:_MAX_ROWS]]
     checks += [f"❓ {code(one, 60)} was never checked" for one in reply.never_checked[:_MAX_ROWS]]
     left_out = len(reply.checks) + len(reply.never_checked) - len(checks)
-    checks += [f"… and {left_out} more meshes"] if left_out > 0 else []
+    checks += [f"… and {count(left_out, 'more mesh')}"] if left_out > 0 else []
     blocks = packed(["*Rotations*", *rotations, "*Checks*", *(checks or ["No mesh was checked yet."])])
-    return message(f"{len(reply.active)} rotations are going on.", [header("Status"), *blocks])
+    going_on = len(reply.active)
+    text = f"{count(going_on, 'rotation')} {agree(going_on, 'are')} going on."
+    return message(text, [header("Status"), *blocks])
 
 
 def _active(rotation: Rotation) -> str:
@@ -146,9 +161,8 @@ def _history(reply: HistoryShown) -> Rendered:
     lines += [f"… and {more} older"] if more > 0 else []
     title = f"History of {reply.mesh[:60]}"
     none = [f"No rotation of {code(reply.mesh, 60)} was ever asked for."]
-    return message(
-        f"{safe(title, 120)}: {len(reply.rotations)} rotations.", [header(title), *packed(lines or none)]
-    )
+    asked_for = count(len(reply.rotations), "rotation")
+    return message(f"{safe(title, 120)}: {asked_for}.", [header(title), *packed(lines or none)])
 
 
 def _past(rotation: Rotation) -> str:

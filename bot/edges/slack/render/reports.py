@@ -1,7 +1,7 @@
 """What a check or a verify found: asked for, as a warning, as a daily line, or that it could not run."""
 
 from bot.core.findings import Finding, Severity, Tally, Verdict
-from bot.core.record import CheckCouldNotRun, DailyLine, Report, ReportPosted, Warned
+from bot.core.record import Alarm, CheckCouldNotRun, DailyLine, Report, ReportPosted, Warned
 from bot.core.wording import count
 from bot.edges.slack.render.blocks import Block, Rendered, context, fields, header, message, packed, section
 from bot.edges.slack.render.steps import straggler_line
@@ -55,6 +55,21 @@ def daily(content: DailyLine) -> Rendered:
     icon, word = _VERDICT[report.verdict]
     line = f"{icon} {utc(report.at)} *{word}*, root {_left(report)}. {sentence(report.headline)}"
     return message(line, [section(line)])
+
+
+def alarm(content: Alarm) -> Rendered:
+    """What is new first and at length; that nothing else is said does not mean that nothing else is so."""
+    report = content.report
+    new = [finding for finding in report.findings if finding.check_id in content.check_ids][:MAX_FINDINGS]
+    title = (
+        f"🚨 {report.mesh[:60]}: the scheduled check found {count(len(content.check_ids), 'thing')} to act on"
+    )
+    said = f"{sentence(report.headline, 400)}"
+    each = ALL_FINDINGS // max(len(new), 1)
+    everything = code(f"/istio-root check {report.mesh}")
+    told = f"{moment(report.at)} · Told once, until it is gone · {everything} shows everything"
+    blocks = [header(title), section(said), *(section(finding_line(f, each)) for f in new), context(told)]
+    return message(f"{safe(title, 200)}. {' '.join(sentence(f.summary, 200) for f in new[:3])}", blocks)
 
 
 def could_not_run(content: CheckCouldNotRun) -> Rendered:

@@ -1,5 +1,7 @@
 """The steps of a rotation as lines: before the approval with what they do, afterwards with how they went."""
 
+from datetime import timedelta
+
 from bot.core.plan import Plan, Step
 from bot.core.progress import StepState, StepStatus, Straggler
 from bot.core.rotation import Rotation, RotationState
@@ -8,6 +10,7 @@ from bot.edges.slack.render.words import STATUS_MARK, moment, safe, sentence, sp
 _ALL_STEPS = 6000
 """Characters for every step together: thirty steps with the longest names still make one message."""
 _MAX_STRAGGLERS = 3
+_MAX_LEFT = 10
 
 
 def planned_steps(plan: Plan) -> list[str]:
@@ -30,9 +33,13 @@ def undoing(plan: Plan) -> str:
     """How the whole is undone, in a paragraph."""
     if not plan.undo_steps:
         return "*If it goes wrong:* there is nothing to undo by steps of its own."
+    asks = "*If it goes wrong* it pauses and asks. *Roll back* is part of this approval"
+    first = len(plan.steps) - len(plan.undo_steps)
+    if plan.undo_steps == plan.steps[first:]:
+        again = f"steps {first + 1} to {len(plan.steps)} once more, with the old root's very bytes from the backup"
+        return f"{asks}: {again} (about {span(sum((s.takes for s in plan.undo_steps), timedelta()))})."
     each = max(1500 // len(plan.undo_steps) - 10, 20)
     steps = " · ".join(f"{at}. {safe(s.title, each)}" for at, s in enumerate(plan.undo_steps, start=1))
-    asks = "*If it goes wrong* it pauses and asks. *Roll back* is part of this approval"
     return f"{asks} and goes back to the old root: {steps}"
 
 
@@ -86,6 +93,14 @@ def _stragglers(state: StepState) -> list[str]:
     lines = [f"• {straggler_line(one, 200)}" for one in state.stragglers[:_MAX_STRAGGLERS]]
     missing = (state.total - state.done if state.total else len(state.stragglers)) - len(lines)
     return [*lines, f"… and {missing:,} more"] if lines and missing > 0 else lines
+
+
+def left_behind(rotation: Rotation) -> list[str]:
+    """What was not proved when it was ended short; the thread has all of it."""
+    lines = [f"• {straggler_line(one, 240)}" for one in rotation.left_behind[:_MAX_LEFT]]
+    more = len(rotation.left_behind) - len(lines)
+    lines += [f"… and {more:,} more, in the file in the thread"] if more > 0 else []
+    return ["*Not proved when it was ended*", *lines] if lines else []
 
 
 def straggler_line(straggler: Straggler, limit: int) -> str:

@@ -3,11 +3,11 @@
 from bot.core.progress import Straggler
 from bot.core.record import Event, Milestone, RequestFailed, Result, StragglerFile
 from bot.core.rotation import Rotation
-from bot.core.wording import count
+from bot.core.wording import count, visible
 from bot.edges.slack.render.blocks import Block, Rendered, context, message, packed, section
 from bot.edges.slack.render.reports import finding_line, tally_line
 from bot.edges.slack.render.steps import straggler_line
-from bot.edges.slack.render.words import code, mention, mentions, safe, sentence, visible
+from bot.edges.slack.render.words import code, mention, mentions, safe, sentence
 
 MAX_STRAGGLERS = 10
 
@@ -25,20 +25,25 @@ _SAID = {
     Event.STEP_DONE: "✅ *Done*",
     Event.PAUSED: "⏸️ *Paused, a decision is needed*",
     Event.RESUMED: "▶️ *Goes on*",
-    Event.STOP_REQUESTED: "🛑 *Stop asked for:* it ends before its next step",
+    Event.STOP_REQUESTED: "🛑 *Stop asked for:* nothing more is begun",
     Event.ROLLING_BACK: "↩️ *Rolling back* to the old root",
     Event.DONE: "✅ *Rotation done*",
     Event.FAILED: "❌ *Rotation failed*",
     Event.ROLLED_BACK: "↩️ *Rolled back:* the old root is in use",
+    Event.ENDED_SHORT: "⚠️ *Rotation ended short:* not everything is proved",
+    Event.STILL_PAUSED: "⏸️ *Still paused, a decision is needed*",
     Event.CHECKED: "🔎 *Checked*",
     Event.CHECK_FAILED: "❓ *Could not be checked*",
 }
 _NEXT = {
     Event.PAUSED: "Choose on the card above.",
+    Event.STILL_PAUSED: "Choose on the card above.",
+    Event.ENDED_SHORT: "A verification says at any time what is still missing.",
     Event.FAILED: "Look at the card for what stands, then verify the mesh.",
     Event.STALE: "Ask for a new transition: it is planned from the mesh as it is now.",
     Event.EXPIRED: "Ask for a new transition when it is wanted.",
 }
+_BEHIND = "Without the right root"
 _SKIPPED = "skipped: "
 """How a step's note begins when there was nothing to do."""
 
@@ -69,14 +74,18 @@ def result(content: Result, rotation: Rotation | None) -> Rendered:
     said = f"{_SAID[content.event]}{mesh}"
     lines = [line for line in (sentence(content.note, 1500), _NEXT.get(content.event, "")) if line]
     counts = [tally_line(tally) for tally in content.tallies[:10]]
-    blocks = packed(["\n".join([said, *lines]), *counts, *_listed(content.stragglers)])
+    blocks = packed(["\n".join([said, *lines]), *counts, *_listed(content.stragglers, label=_label(content))])
     return message(f"{said}. {sentence(content.note, 1500)}".strip(), blocks)
 
 
-def _listed(stragglers: tuple[Straggler, ...]) -> list[str]:
+def _label(content: Result) -> str:
+    return "Not proved" if content.event is Event.ENDED_SHORT else _BEHIND
+
+
+def _listed(stragglers: tuple[Straggler, ...], *, label: str = _BEHIND) -> list[str]:
     lines = [f"• {straggler_line(one, 240)}" for one in stragglers[:MAX_STRAGGLERS]]
     more = len(stragglers) - len(lines)
-    lines = ["*Without the right root*", *lines] if lines else []
+    lines = [f"*{label}*", *lines] if lines else []
     return [*lines, f"… and {more:,} more"] if more > 0 else lines
 
 

@@ -5,17 +5,14 @@ direction-changing characters out, one line, escaped, and only then cut. Source:
 """
 
 import re
-import unicodedata
 from datetime import datetime, timedelta
 
 from bot.core import wording
 from bot.core.ids import Fingerprint
 from bot.core.progress import StepStatus
 from bot.core.rotation import Person
+from bot.core.wording import visible
 
-_BLANKS = dict.fromkeys(map(ord, "\u034f\u115f\u1160\u2800\u3164\uffa0"))
-"""Letters and marks that show nothing; Unicode does not count them as format characters."""
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _PART_OF_ENTITY = re.compile(r"(&[a-z]{0,3}|<[^>]*)$")
 """An entity or a mention that a cut went through."""
 _MOST_MENTIONED = 10
@@ -30,12 +27,6 @@ STATUS_MARK = {
     StepStatus.SKIPPED: "⏭️",
     StepStatus.FAILED: "❌",
 }
-
-
-def visible(text: str) -> str:
-    """One line of what can be seen."""
-    joined = " ".join(text.translate(_BLANKS).split())
-    return "".join(c for c in joined if unicodedata.category(c) not in _HIDDEN)
 
 
 def plain(text: str, limit: int) -> str:

@@ -1,0 +1,37 @@
+"""Splits PEM as Go's encoding/pem does, and nothing more kindly than that.
+
+A block begins with a line and ends with a line; blanks may follow, nothing may precede. What breaks
+a block breaks only that one. Source: Go's encoding/pem (Decode), which every Istio reads PEM with.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+
+_BEGIN = re.compile(rb"-----BEGIN ([^\r\n]*?)-----[ \t\r]*$")
+
+
+def blocks(pem: bytes) -> Iterator[tuple[str, bytes | None]]:
+    """Yield (label, DER or None when broken) for every block that starts a line."""
+    label, body = None, b""
+    for line in pem.split(b"\n"):
+        begin = _BEGIN.match(line)
+        if begin:
+            if label is not None:
+                yield label, None
+            label, body = begin.group(1).decode("ascii", "replace"), b""
+        elif label is not None and line.rstrip() == b"-----END " + label.encode() + b"-----":
+            yield label, _base64(body)
+            label = None
+        elif label is not None:
+            body += line
+    if label is not None:
+        yield label, None
+
+
+def _base64(body: bytes) -> bytes | None:
+    try:
+        return base64.b64decode(re.sub(rb"[ \t\r]", b"", body), validate=True) or None
+    except binascii.Error:
+        return None

@@ -1,0 +1,283 @@
+"""Which CA signs a mesh, told from evidence, and what is refused with which reason. Rows of facts/istio.md, 6.5."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.core.authority import Authority, AuthorityKind, recognise, signing_root
+from bot.core.flags import switch, text_flag, variable
+from bot.core.mesh import Container, ForeignSigns, MeshSnapshot, ObjectRef, Part, Workload
+from tests.unit.core.builders import (
+    SYSTEM,
+    a_ca_secret,
+    a_citadel,
+    a_container,
+    a_mesh,
+    a_root,
+    a_workload,
+    bundle,
+    the_root,
+    unread,
+)
+from tests.unit.hardcases.making import key
+
+CITADEL = "Deployment istio-system/istio-citadel"
+PILOT = a_workload("pilot")
+
+
+def mesh_with(*workloads: Workload, **changes: Any) -> MeshSnapshot:
+    return a_mesh(workloads=(*workloads, PILOT), **changes)
+
+
+def an_istiod(namespace: str = SYSTEM, version: str = "1.9.1") -> Workload:
+    return a_workload(
+        "istiod",
+        a_container("discovery", f"docker.io/istio/pilot:{version}"),
+        ref=ObjectRef(kind="Deployment", namespace=namespace, name="istiod"),
+        labels=(("app", "istiod"), ("istio", "pilot")),
+    )
+
+
+def elsewhere(workload: Workload, namespace: str) -> Workload:
+    return replace(workload, ref=replace(workload.ref, namespace=namespace))
+
+
+PLUGGED = ("--signing-cert", "/etc/cacerts/ca-cert.pem", "--self-signed-ca=false")
+SELF_SIGNED = {
+    "with a value": ("--self-signed-ca=true",),
+    "bare": ("--self-signed-ca",),
+    "bare, with a word after it that pflag ignores": ("--self-signed-ca", "false"),
+    "in Go's other spellings": ("--self-signed-ca=1",),
+    "in capitals": ("--self-signed-ca=TRUE",),
+    "given twice, the last one counts": ("--self-signed-ca=false", "--self-signed-ca=true"),
+    "among the chart's other flags": (
+        "--append-dns-names=true",
+        "--grpc-port=8060",
+        "--citadel-storage-namespace=istio-system",
+        "--self-signed-ca=true",
+        "--trust-domain=cluster.local",
+    ),
+    "with an empty signing certificate": ("--self-signed-ca=true", "--signing-cert="),
+}
+
+
+@pytest.mark.parametrize("spelling", SELF_SIGNED)
+def test_a_self_signed_citadel_is_recognised_by_its_flag(spelling: str) -> None:
+    authority = recognise(mesh_with(a_citadel(*SELF_SIGNED[spelling])))
+
+    assert authority.kind is AuthorityKind.CITADEL_SELF_SIGNED
+    assert authority.supported
+    assert authority.workload is not None
+    assert authority.evidence == (
+        f"{CITADEL} runs with --self-signed-ca=true",
+        "its image is docker.io/istio/citadel:1.4.10",
+    )
+
+
+REFUSED = {
+    "a plugged-in CA": (
+        mesh_with(a_citadel(*PLUGGED)), AuthorityKind.CITADEL_PLUGGED, "signs with a plugged-in CA (secret cacerts)"),
+    "a plugged-in CA whose switch is left out": (
+        mesh_with(a_citadel("--signing-cert=/etc/cacerts/ca-cert.pem")), AuthorityKind.CITADEL_PLUGGED, "plugged-in"),
+    "a Citadel with an upstream CA": (
+        mesh_with(a_citadel("--self-signed-ca=true", "--upstream-ca-address=ca:8060")),
+        AuthorityKind.EXTERNAL, "asks another CA to sign"),
+    # 69
+    "a follower Citadel: its leader is restarted first": (
+        mesh_with(a_citadel("--self-signed-ca=true", "--read-signing-cert-only")),
+        AuthorityKind.SEVERAL, "follows another one"),
+    "a Citadel without either flag": (
+        mesh_with(a_citadel("--grpc-port=8060")), AuthorityKind.UNKNOWN, "cannot be told from its arguments"),
+    "a Citadel with both flags": (
+        mesh_with(a_citadel("--self-signed-ca", "--signing-cert=x")), AuthorityKind.UNKNOWN, "cannot be told"),
+    "a Citadel whose switch has no truth value": (
+        mesh_with(a_citadel("--self-signed-ca=maybe")), AuthorityKind.UNKNOWN, "cannot be told"),
+    "istiod": (mesh_with(an_istiod()), AuthorityKind.ISTIOD, "signed by istiod"),
+    "Citadel and istiod side by side": (
+        mesh_with(a_citadel(), an_istiod()), AuthorityKind.MIXED, "Citadel and istiod both read the same CA secret"),
+    # 44
+    "two Citadels in one namespace": (
+        mesh_with(a_citadel(), replace(a_citadel(), ref=ObjectRef(kind="Deployment", namespace=SYSTEM, name="b"))),
+        AuthorityKind.SEVERAL, "more than one Citadel"),
+    # 1
+    "no CA at all": (mesh_with(), AuthorityKind.NONE, "no Istio CA runs in namespace istio-system"),
+    # 44
+    "a CA in another namespace only": (
+        mesh_with(elsewhere(a_citadel(), "istio-other")), AuthorityKind.NONE, "no Istio CA runs in namespace"),
+    "istio-csr": (
+        mesh_with(a_citadel(), foreign=ForeignSigns(workloads=("Deployment cert-manager/cert-manager-istio-csr",))),
+        AuthorityKind.EXTERNAL, "another system issues this mesh's certificates"),
+    "SPIRE": (
+        mesh_with(foreign=ForeignSigns(workloads=("StatefulSet spire/spire-server",))),
+        AuthorityKind.EXTERNAL, "another system"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_another_kind_of_ca_is_named_and_refused_with_the_way_to_go(case: str) -> None:
+    mesh, kind, reason = REFUSED[case]
+
+    authority = recognise(mesh)
+
+    assert authority.kind is kind
+    assert not authority.supported
+    assert reason in authority.refusal
+    assert authority.way
+    assert authority.evidence
+
+
+@pytest.mark.parametrize("what", ["Deployments", "DaemonSets", "StatefulSets"])
+@pytest.mark.parametrize(
+    "where", ["in all namespaces", "in namespace bank", "outside namespace istio-system"]
+)
+def test_a_ca_that_may_be_there_unseen_is_unknown(what: str, where: str) -> None:
+    seen = recognise(a_mesh(unread=(unread(Part.AUTHORITY, f"{what} {where}", "may not list"),)))
+
+    assert seen.kind is AuthorityKind.UNKNOWN
+    assert seen.evidence == (f"{what} {where}: may not list",)
+    assert "rootkeeper doctor" in seen.way
+
+
+@pytest.mark.parametrize(
+    "missed",
+    [
+        unread(Part.AUTHORITY, "Secret istio-system/istio-ca-secret"),
+        unread(Part.AUTHORITY, "HorizontalPodAutoscalers in all namespaces"),
+        unread(Part.SECRETS, "Secrets in namespace bank"),
+        unread(Part.PROXIES, "Pods in namespace bank"),
+    ],
+    ids=lambda missed: missed.what,
+)
+def test_what_is_no_home_of_a_ca_may_be_unread(missed: Any) -> None:
+    assert recognise(a_mesh(unread=(missed,))).kind is AuthorityKind.CITADEL_SELF_SIGNED
+
+
+# 44
+@pytest.mark.parametrize("other", [a_citadel(), an_istiod()], ids=["Citadel", "istiod"])
+def test_another_control_plane_in_another_namespace_is_told_and_is_no_obstacle(other: Workload) -> None:
+    authority = recognise(mesh_with(a_citadel(), elsewhere(other, "istio-other")))
+
+    assert authority.kind is AuthorityKind.CITADEL_SELF_SIGNED
+    assert authority.evidence[-1] == (
+        f"Deployment istio-other/{other.ref.name} is another CA, in another namespace"
+    )
+
+
+# 43
+def test_namespaces_are_compared_whole() -> None:
+    near = elsewhere(a_citadel(), "my-istio-system")
+
+    assert recognise(mesh_with(near)).kind is AuthorityKind.NONE
+
+
+def test_a_citadel_is_recognised_by_its_container_where_labels_were_changed() -> None:
+    relabelled = replace(a_citadel(), labels=(("app", "our-ca"),))
+
+    assert recognise(mesh_with(relabelled)).kind is AuthorityKind.CITADEL_SELF_SIGNED
+
+
+def test_a_citadel_whose_container_was_renamed_is_recognised_by_its_label() -> None:
+    renamed = a_workload("citadel", a_container("ca", "r/citadel:1.4.10", "--self-signed-ca=true"))
+
+    assert recognise(mesh_with(renamed)).kind is AuthorityKind.CITADEL_SELF_SIGNED
+
+
+def test_the_version_is_of_the_image_and_empty_where_that_tells_none() -> None:
+    assert recognise(a_mesh()).version == "1.4.10"
+    assert str(recognise(a_mesh())) == "citadel_self_signed 1.4.10"
+    assert recognise(mesh_with(an_istiod())).version == "1.9.1"
+    unversioned = recognise(mesh_with(a_citadel(version="latest")))
+    assert (unversioned.version, str(unversioned)) == ("", "citadel_self_signed")
+    assert unversioned.title == "Citadel, self-signed root"
+
+
+# --- where its root is --------------------------------------------------------------------------------
+
+
+# 46
+@pytest.mark.parametrize(
+    "arguments",
+    [PLUGGED, ("--self-signed-ca=true", "--upstream-ca-address=ca:8060")],
+    ids=["plugged", "upstream"],
+)
+def test_a_ca_secret_left_over_beside_another_ca_is_not_what_signs(arguments: tuple[str, ...]) -> None:
+    mesh = mesh_with(a_citadel(*arguments))
+
+    assert mesh.ca_secret is not None
+    assert signing_root(mesh, recognise(mesh)) is None
+
+
+@pytest.mark.parametrize(
+    "other", [an_istiod(), a_citadel("--grpc-port=8060")], ids=["istiod", "no flag at all"]
+)
+def test_where_it_may_be_what_signs_it_is_watched(other: Workload) -> None:
+    mesh = mesh_with(other, foreign=ForeignSigns(workloads=("StatefulSet spire/spire-server",)))
+
+    assert signing_root(mesh, recognise(mesh)) == the_root()
+
+
+# 7
+def test_the_signer_is_the_first_certificate_of_the_ca_secret() -> None:
+    mesh = a_mesh(ca_secret=a_ca_secret(the_root(), a_root(key("p256", 4))))
+
+    assert signing_root(mesh, recognise(mesh)) == the_root()
+
+
+def test_without_a_readable_ca_secret_there_is_no_signer() -> None:
+    for secret in (None, replace(a_ca_secret(), root=bundle())):
+        mesh = a_mesh(ca_secret=secret)
+        assert signing_root(mesh, recognise(mesh)) is None
+
+
+def test_every_kind_has_a_title() -> None:
+    for kind in AuthorityKind:
+        assert Authority(kind=kind, version="1.2.3", evidence=()).title
+
+
+# --- flags ------------------------------------------------------------------------------------------------
+
+
+def of(*arguments: str, **environment: str | None) -> Container:
+    return a_container("citadel", "", *arguments, **environment)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        ((), ""),
+        (("--a=1",), "1"),
+        (("--a", "1"), "1"),
+        (("--a=1", "--a", "2"), "2"),
+        (("--a=x=y",), "x=y"),
+        (("--a",), ""),
+        (("--ab=1",), ""),
+        (("-a=1",), ""),
+    ],
+)
+def test_a_text_flag_is_read_as_pflag_reads_it(arguments: tuple[str, ...], value: str) -> None:
+    assert text_flag(of(*arguments), "a") == value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        ((), None),
+        (("--a",), True),
+        (("--a", "false"), True),
+        (("--a=true",), True),
+        (("--a=T",), True),
+        (("--a=0",), False),
+        (("--a=False",), False),
+        (("--a", "--a=false"), False),
+        (("--a=yes",), None),
+        (("--a=",), None),
+    ],
+)
+def test_a_switch_is_read_as_pflag_reads_it(arguments: tuple[str, ...], value: object) -> None:
+    assert switch(of(*arguments), "a") is value
+
+
+def test_a_variable_that_comes_from_somewhere_else_has_no_value() -> None:
+    assert variable(of(A="1"), "A") == "1"
+    assert variable(of(A=None), "A") == variable(of(), "A") == ""
