@@ -225,16 +225,18 @@ class BotScheduler:
             taken = dict(self._taken)
         if self._calendar.running:
             self._calendar.shutdown(wait=False)
-        farewell = _Farewell(self._guarded)
-        farewell.tell(one for future, one in taken.items() if future.cancel())
+        # a cancelled future is not done for `wait` until a worker has seen it, so these are left out of it
+        running = {future for future in taken if not future.cancel()}
         for pool in (self._rotations, *self._errands.values(), self._ticks):
             pool.shutdown(wait=False, cancel_futures=True)
-        looks = {future for future, one in taken.items() if one.kind is Errand.LOOK}
+        farewell = _Farewell(self._guarded)
+        farewell.tell(taken[future] for future in taken.keys() - running)
+        looks = {future for future in running if taken[future].kind is Errand.LOOK}
         began = time.monotonic()
         slow = wait(looks, min(timeout, LOOKS_HAVE).total_seconds()).not_done
         farewell.tell(taken[future] for future in slow)
         left = timeout.total_seconds() - (time.monotonic() - began)
-        late = wait(taken.keys() - looks, max(left, 0)).not_done
+        late = wait(running - looks, max(left, 0)).not_done
         farewell.tell(taken[future] for future in late)
         farewell.end(FAREWELL_HAS)
         return not late

@@ -328,8 +328,10 @@ class FrontDesk:
             hint=hint,
             reference=reference,
         )
-        waiting = Refused(sentence=f"That did not work: {message}", hint="The channel says more.")
-        self._reply_all(tuple(caller for caller in callers if caller.view), waiting)
+        in_dialogs = tuple(caller for caller in callers if caller.view)
+        self._reply_all(
+            in_dialogs, Refused(sentence=f"That did not work: {message}", hint="The channel says more.")
+        )
         try:
             self._post(failed)
         except StoreError as fault:

@@ -215,14 +215,14 @@ class Desk(Protocol):
     ) -> Reply | None:
         """Somebody pressed a button; `note` is their reason, as they typed it.
 
-        `shown` is the seal of the EndOffered that they confirm; only `Act.END` needs one. Gives what to
-        say at once; None when the decision itself will say it.
+        `shown` is the seal of the EndOffered that they confirm; only `Act.END` needs one. Gives what
+        to say at once; None when the decision itself will say it.
         """
 
     def consider_end(self, caller: Caller, rotation_id: RotationId) -> Reply | None:
         """Somebody wants to know what ending a rotation here would leave: answered with an EndOffered.
 
-        Gives what to say at once; None when the look itself will say it.
+        Gives what to say at once; None when the answer follows.
         """
 
 

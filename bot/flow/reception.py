@@ -101,28 +101,25 @@ class Reception:
     ) -> Reply | None:
         """Somebody pressed a button; gives what to say at once, if the decision itself will not say it."""
 
-        def work() -> None:
+        def work(_waiting: Waiting) -> None:
             self._desk.decide(caller, act, rotation_id, note=note, shown=shown)
 
-        return self._pressed(("decide", act, rotation_id), caller, work)
+        return self._press(caller, ("decide", act, rotation_id), work)
 
     def consider_end(self, caller: Caller, rotation_id: RotationId) -> Reply | None:
-        """Somebody wants to know what ending here would leave; gives what to say at once, as `decide`."""
+        """Somebody wants to know what ending here would leave; gives what to say at once, if anything."""
 
-        def work() -> None:
+        def work(_waiting: Waiting) -> None:
             self._desk.consider_end(caller, rotation_id)
 
-        return self._pressed(("consider", Act.END, rotation_id), caller, work)
+        return self._press(caller, ("consider", Act.END, rotation_id), work)
 
-    def _pressed(self, wish: Key, caller: Caller, work: Callable[[], None]) -> Reply | None:
-        key = (*wish, caller.team, caller.user)
+    def _press(self, caller: Caller, what: Key, work: Callable[[Waiting], None]) -> Reply | None:
+        key = (*what, caller.team, caller.user)
         party = Party(callers=[caller], since=self._clock.now())
         if self._under_way_before(key, party, shared=False):
-            return Noted(
-                sentence=f"You pressed {key[1]} before: it is being seen to, and its answer follows."
-            )
-        taken = self._handed_over(key, party, kind=Errand.DECISION, work=lambda _waiting: work())
-        return None if taken else NOT_TAKEN
+            return Noted(sentence="You pressed that before: it is being seen to, and its answer follows")
+        return None if self._handed_over(key, party, kind=Errand.DECISION, work=work) else NOT_TAKEN
 
     def _under_way_before(self, key: Key, party: Party, *, shared: bool) -> Party | None:
         """The same wish, if somebody had it before; else this one is under way from now on."""

@@ -189,8 +189,7 @@ class Listeners:
             return
         if view := self._open(body, caller=caller, view=ending_looked_for(), failed=_PRESS_AGAIN):
             waiting = replace(caller, view=view)
-            if said := self._desk.consider_end(waiting, rotation_id):
-                self._say(waiting, said)
+            self._say_if(waiting, self._desk.consider_end(waiting, rotation_id))
 
     def pressed_something_else(self, ack: Ack, body: Body) -> None:
         """A button of another version of the bot."""
@@ -221,7 +220,8 @@ class Listeners:
         if rotation_id is None:
             self._refuse(caller, _DIALOG_STRANGE)
             return
-        self._decide(caller, Act.END, rotation_id, note=reason[:MAX_REASON], shown=carried.get("shown", ""))
+        note, shown = reason[:MAX_REASON], carried.get("shown", "")
+        self._say_if(caller, self._desk.decide(caller, Act.END, rotation_id, note=note, shown=shown))
 
     def sent_transition(self, ack: Ack, body: Body) -> None:
         """The details of a transition; the same intent as if they had been typed."""
@@ -243,16 +243,17 @@ class Listeners:
         reason = " ".join(reading.entered(body, Field.REASON).split())[:MAX_REASON]
         return Intent(verb=Verb.TRANSITION, mesh=mesh, lifetime=lifetime, reason=reason, spelled_out=True)
 
-    def _decide(
-        self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
-    ) -> None:
-        if said := self._desk.decide(caller, act, rotation_id, note=note, shown=shown):
-            self._say(caller, said)
+    def _decide(self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str) -> None:
+        self._say_if(caller, self._desk.decide(caller, act, rotation_id, note=note))
 
     def _refuse(self, caller: Caller, refusal: Refused) -> None:
         """A payload that no card or dialog of ours makes; its content is not worth logging."""
         _log.warning("strange payload refused", team=caller.team, user=caller.user, channel=caller.channel)
         self._say(caller, refusal)
+
+    def _say_if(self, caller: Caller, reply: Reply | None) -> None:
+        if reply is not None:
+            self._say(caller, reply)
 
     def _say(self, caller: Caller, reply: Reply) -> None:
         """On a worker, for Slack may be slow; never raises, because Bolt would take its ack back.

@@ -412,12 +412,16 @@ def test_at_the_stop_whoever_waits_for_a_worker_is_told() -> None:
     for _ in range(20):
         threads.soon(never, kind=Errand.DECISION, turned_away=told.release)
 
-    stopping = threading.Thread(target=threads.scheduler.stop, args=(timedelta(seconds=LONG),))
+    in_time: list[bool] = []
+    stopping = threading.Thread(
+        target=lambda: in_time.append(threads.scheduler.stop(timedelta(seconds=LONG * 2)))
+    )
     stopping.start()
 
     assert all(told.acquire(timeout=LONG) for _ in range(20)), "without waiting for those at work"
     held.set()
     stopping.join(LONG)
+    assert in_time == [True], "what was never begun is not waited for"
     assert threads.bugs == []
 
 

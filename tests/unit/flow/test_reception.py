@@ -10,7 +10,7 @@ import pytest
 from bot.core.approval import Act, PersonFacts
 from bot.core.intent import Intent, Verb
 from bot.core.mesh import MeshSnapshot, Part
-from bot.core.record import Begun, Message, Refused, Reply, ReportPosted, RequestFailed, UnderWay
+from bot.core.record import Begun, Message, Noted, Refused, Reply, ReportPosted, RequestFailed, UnderWay
 from bot.core.rotation import RotationState
 from bot.errors import ClusterUnreachable, StoreError
 from bot.flow.look import Look
@@ -283,6 +283,15 @@ def test_an_impatient_finger_presses_once() -> None:
     lobby.run()
     assert lobby.world.state in {RotationState.APPROVED, RotationState.REJECTED, RotationState.CANCELLED}
     assert lobby.press(Act.APPROVE, by=BEN) is None
+
+
+def test_what_ending_here_would_leave_is_looked_for_once_at_a_time() -> None:
+    lobby = Lobby()
+
+    first, again = [lobby.reception.consider_end(caller(BEN), lobby.world.rotation_id) for _ in range(2)]
+
+    assert (first, isinstance(again, Noted)) == (None, True)
+    assert [errand.kind for errand in lobby.world.scheduler.waiting] == [Errand.DECISION]
 
 
 # --- the end ----------------------------------------------------------------------------------------------
