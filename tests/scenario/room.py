@@ -175,15 +175,15 @@ class Room:
         """Take note of what a person was shown until now."""
         self.heard[user] = len(self.slack.ephemerals(user))
 
-    def whispered(self, user: str, words: str, *, seconds: float = ANSWER) -> str:
-        """Wait until a person is shown these words for their eyes only, since they last acted."""
+    def whispered(self, user: str, *words: str, seconds: float = ANSWER) -> str:
+        """Wait until a person is shown one of these for their eyes only, since they last acted."""
 
         def look(world: World) -> str | None:
             mine = [e for e in world.conversations.ephemerals.values() if e.user == user]
             texts = [shown(e.content) for e in mine[self.heard.get(user, 0) :]]
-            return next((text for text in texts if words.lower() in text.lower()), None)
+            return next((text for text in texts for one in words if one.lower() in text.lower()), None)
 
-        return self._wait(look, f"{words!r} for {user}'s eyes", seconds)
+        return self._wait(look, f"{' or '.join(words)!r} for {user}'s eyes", seconds)
 
     def result(self, ts: str, *, seconds: float = ROTATION) -> Message:
         """Wait for the result: a reply that the whole channel hears."""

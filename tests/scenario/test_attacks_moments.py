@@ -49,7 +49,8 @@ def test_a_double_click_and_a_repeated_envelope_approve_once(room: Room) -> None
         room.slack.press(GRACE, "approve", ts=ts, forged=True)
 
     room.whispered(GRACE, "Approved; the rotation starts now")
-    room.whispered(GRACE, "already approved by grace")
+    # as the second press comes, the first is still being looked at, or over
+    room.whispered(GRACE, "You pressed that before", "already approved by grace")
     assert len(room.audited(Event.APPROVED)) == before + 1
     assert room.states()[-1] == "approved"
 
