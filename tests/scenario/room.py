@@ -26,7 +26,7 @@ from bot.edges.store.audit import AuditRow
 from bot.edges.store.engine import open_database, reading
 from bot.edges.store.lease import Lease
 from bot.edges.store.store import SqlStore
-from bot.edges.store.tables import messages
+from bot.edges.store.tables import checks, messages
 from bot.edges.system import SystemClock
 from bot.sandbox.cluster.audit import Entry
 from bot.sandbox.cluster.faults import Fault
@@ -227,12 +227,16 @@ class Room:
             return list(reversed(store.past_rotations(MeshName(MESH), limit=100)))
 
     def settled(self, *, seconds: float = ANSWER) -> None:
-        """Wait until everything is told and known to be told: the record has no bell, so it is asked."""
+        """Wait until everything is told and known to be told, the check at the start included.
+
+        The record has no bell, so it is asked.
+        """
 
         def nothing_waits() -> bool:
             with self._engine() as engine, reading(engine) as connection:
+                checked = connection.execute(select(func.count()).select_from(checks)).scalar_one()
                 waiting = select(func.count()).where(messages.c.status == "waiting")
-                return connection.execute(waiting).scalar_one() == 0
+                return checked > 0 and connection.execute(waiting).scalar_one() == 0
 
         self.until(nothing_waits, "an outbox without waiting messages", seconds=seconds)
 
