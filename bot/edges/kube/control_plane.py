@@ -5,6 +5,7 @@ Labels are those of Istio's own charts, 1.0 to 1.5 (facts/istio.md, 1.1 and 6.1)
 
 from dataclasses import dataclass, field
 
+from bot.core.certificates import describe_key
 from bot.core.mesh import CaSecret, ForeignSigns, ObjectRef, Part, Pod, Workload
 from bot.edges.kube import convert, convert_pods
 from bot.edges.kube.look import Look
@@ -41,7 +42,7 @@ class ControlPlane:
     pods: tuple[Pod, ...] = ()
 
 
-def read_control_plane(look: Look) -> ControlPlane:
+def read_control_plane(look: Look, describe: convert.Describe = describe_key) -> ControlPlane:
     """Read the part AUTHORITY."""
     pods = _selected_pods(look)
     autoscaled = _autoscaled(look)
@@ -51,20 +52,20 @@ def read_control_plane(look: Look) -> ControlPlane:
         for found in _selected(look, kind, target, (COMPONENTS, ISTIOD))
     ]
     return ControlPlane(
-        ca_secret=_ca_secret(look),
+        ca_secret=_ca_secret(look, describe),
         foreign=_foreign(look),
         workloads=tuple(sorted(workloads, key=lambda w: (w.ref.namespace, w.ref.kind, w.ref.name))),
         pods=tuple(convert_pods.pod(found) for found in pods),
     )
 
 
-def _ca_secret(look: Look) -> CaSecret | None:
+def _ca_secret(look: Look, describe: convert.Describe) -> CaSecret | None:
     target = SECRETS.within(look.namespace).named(CA_SECRET)
     name = f"Secret {look.namespace}/{CA_SECRET}"
     return look.one(
         Part.AUTHORITY,
         name,
-        lambda: convert.ca_secret(look.client.get(target, WHOLE_SECRET)),
+        lambda: convert.ca_secret(look.client.get(target, WHOLE_SECRET), describe),
         absent=None,
         unread=None,
     )

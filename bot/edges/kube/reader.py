@@ -51,12 +51,13 @@ class KubeReader:
         self._proxy_seconds = proxy_seconds
         self._probe_seconds = probe_seconds
         self._handshake_seconds = handshake_seconds
+        self._describe = convert.DescribedKey()
 
     def read(self, parts: frozenset[Part]) -> MeshSnapshot:
         """Look once; see the port."""
         uid, skew, now = identify(self._client, self._clock)
         look = Look(self._client, self._namespace)
-        plane = read_control_plane(look) if Part.AUTHORITY in parts else ControlPlane()
+        plane = read_control_plane(look, self._describe) if Part.AUTHORITY in parts else ControlPlane()
         holders = read_secret_holders(look) if Part.SECRETS in parts else SecretHolders()
         webhooks = read_webhooks(look) if Part.WEBHOOKS in parts else ()
         return MeshSnapshot(

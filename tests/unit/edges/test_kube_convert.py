@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from bot.core.certificates import KeyFacts, describe_key
 from bot.edges.kube import convert
 from bot.edges.kube.holders import belongs_to_mesh
 from bot.edges.kube.wire import (
@@ -71,6 +72,26 @@ def test_only_a_certificate_without_its_key_can_be_looked_at() -> None:
 
     assert found.root.first is not None
     assert found.key.fault == "the secret has no ca-key.pem"
+
+
+def test_a_key_is_read_once_until_it_is_another_and_nothing_of_it_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    described: list[bytes] = []
+
+    def noted(pem: bytes) -> KeyFacts:
+        described.append(pem)
+        return describe_key(pem)
+
+    monkeypatch.setattr(convert, "describe_key", noted)
+    one, other = key_pem(a_key(1)), key_pem(a_key(2))
+    describe = convert.DescribedKey()
+
+    said = [describe(pem) for pem in (one, one, other, other, b"", one)]
+
+    assert described == [one, other, b"", one]
+    assert said == [describe_key(pem) for pem in (one, one, other, other, b"", one)]
+    assert str(one)[2:-1] not in str(vars(describe))
 
 
 def test_nothing_of_the_key_stays_in_a_ca_secret() -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
@@ -19,8 +21,9 @@ from bot.core.record import Change, CheckRecord, Given
 from bot.edges.store import tables
 from bot.edges.store.engine import open_database, reading, writing
 from bot.edges.store.lease import Lease
-from bot.edges.store.migrate import upgrade
+from bot.edges.store.migrate import LATEST, upgrade
 from bot.edges.store.outbox import SqlOutbox
+from bot.edges.store.scripts import MIGRATIONS
 from bot.edges.store.store import SqlStore
 from bot.errors import LostRace, NotLeader, StoreError
 from tests.contract.store_record import MINUTE, StoppedClock, a_store
@@ -211,6 +214,24 @@ def test_an_upgrade_that_has_nothing_to_do_changes_nothing(engine: Engine, store
     upgrade(engine)
 
     assert len(store.active_rotations()) == 1
+
+
+def test_the_newest_script_is_the_version_that_a_start_asks_for() -> None:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(MIGRATIONS))
+
+    assert ScriptDirectory.from_config(configuration).get_current_head() == LATEST
+
+
+def test_a_start_with_nothing_to_upgrade_does_not_load_what_upgrades(engine: Engine) -> None:
+    script = (
+        "import sys; from bot.edges.store.engine import open_database; "
+        "from bot.edges.store.migrate import upgrade; "
+        f"upgrade(open_database({str(engine.url)!r})); "
+        "sys.exit(any(name in sys.modules for name in ('alembic', 'mako')))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_a_database_of_a_newer_version_is_left_alone(engine: Engine) -> None:
