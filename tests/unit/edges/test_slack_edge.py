@@ -1,6 +1,7 @@
 """The edge against the stand-in of Slack: real Bolt, a real WebSocket, real HTTP."""
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -342,12 +343,22 @@ def test_the_libraries_never_log_what_people_type(
     assert slack.app_token not in caplog.text
 
 
+def sends_at_once(edge: SlackEdge) -> bool:
+    """Whether an ack waits for no confirmation of the one before."""
+    session = edge._handler.client.current_session
+    assert session is not None
+    assert session.sock is not None
+    return bool(session.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+
 def test_a_lost_socket_is_noticed_and_opened_again(slack: RunningSlack) -> None:
     desk = FakeDesk()
     with connected(slack, desk) as edge:
+        assert sends_at_once(edge)
         slack.say_goodbye("refresh_requested")
         # the library lets go of the old socket first: what is typed in between is lost, and said so
         until(lambda: slack.command(ADA, "/istio-root check prod").ok, seconds=30)
         until(lambda: len(desk.commands) >= 1)
 
         assert edge.is_ready()
+        assert sends_at_once(edge)
