@@ -28,7 +28,8 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.11/ensurepip /usr/local/li
  && install -d -o 10001 -g 10001 -m 0700 /var/lib/rootkeeper
 COPY --from=builder /opt/rootkeeper /opt/rootkeeper
 # Writable, everything else may be read-only: the record, and /tmp for libraries.
-ENV PATH=/opt/rootkeeper/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# Two pools of memory for all threads instead of eight for each core: 8 MiB less after some looks.
+ENV PATH=/opt/rootkeeper/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2
 WORKDIR /var/lib/rootkeeper
 USER 10001:10001
 EXPOSE 8080

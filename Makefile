@@ -13,7 +13,7 @@ DEV_STAMP := $(VENV)/.dev-$(shell cat requirements-dev.lock requirements-build.l
 PIP     := $(RUN) -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install story test lint format testbed golden picture lock image
+.PHONY: help demo install story test lint format testbed golden picture figures lock image
 
 help:  ## say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -51,6 +51,9 @@ picture: $(DEV_STAMP)  ## take the README's pictures anew from the running sandb
 	$(RUN) -m tests.picture
 
 BUILD_REQUIRES := import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')
+figures: $(DEV_STAMP)  ## measure start, ack and memory on this machine (two minutes)
+	$(RUN) -m tests.figures
+
 lock: LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock:  ## pin the newest allowed versions with their hashes (needs uv)
 	$(LOCK) --upgrade pyproject.toml -o requirements.lock
