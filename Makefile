@@ -50,10 +50,10 @@ golden: $(DEV_STAMP)  ## write the golden files anew; read the difference before
 picture: $(DEV_STAMP)  ## take the README's pictures anew from the running sandbox
 	$(RUN) -m tests.picture
 
-BUILD_REQUIRES := import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')
 figures: $(DEV_STAMP)  ## measure start, ack and memory on this machine (two minutes)
 	$(RUN) -m tests.figures
 
+BUILD_REQUIRES := import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')
 lock: LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock:  ## pin the newest allowed versions with their hashes (needs uv)
 	$(LOCK) --upgrade pyproject.toml -o requirements.lock
