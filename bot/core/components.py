@@ -227,7 +227,7 @@ def restarted_under(root: Certificate, workload: Workload, pod: Pod) -> bool:
     marked, made = _mark_time(workload.restarted_at), pod.created_at or pod.started_at
     if marked is None or made is None:
         return False
-    return root.not_before <= marked and made >= marked.replace(microsecond=0)
+    return root.not_before + CLOCK_SKEW <= marked and made >= marked.replace(microsecond=0)
 
 
 def _mark_time(mark: str) -> datetime | None:

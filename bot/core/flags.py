@@ -28,11 +28,12 @@ def switch(container: Container, name: str) -> bool | None:
         if argument == f"--{name}":
             value = True
         elif argument.startswith(f"--{name}="):
-            value = _truth(argument.partition("=")[2])
+            value = truth(argument.partition("=")[2])
     return value
 
 
-def _truth(text: str) -> bool | None:
+def truth(text: str) -> bool | None:
+    """As strconv.ParseBool; None for what it does not take."""
     return True if text in _TRUE else False if text in _FALSE else None
 
 

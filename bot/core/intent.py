@@ -65,9 +65,18 @@ def read_command(text: str, *, meshes: Sequence[MeshName]) -> Intent | NotUnders
     return _with_mesh(verb, words[1:], meshes)
 
 
+ALSO_CALLED = {"stop": Verb.CANCEL, "abort": Verb.CANCEL}
+"""What people type in a hurry."""
+ON_THE_CARD = ("approve", "reject", "end", "rollback", "roll", "undo", "wait", "keep")
+
+
 def _verb(word: str) -> Verb | NotUnderstood:
     if word.lower() in tuple(Verb):
         return Verb(word.lower())
+    if word.lower() in ON_THE_CARD:
+        return NotUnderstood(sentence=f"`{word.lower()}` is a button on the rotation's card, not a command.")
+    if word.lower() in ALSO_CALLED:
+        return ALSO_CALLED[word.lower()]
     close = difflib.get_close_matches(word.lower(), list(Verb), n=1, cutoff=0.5)
     meant = f" Did you mean `{close[0]}`?" if close else ""
     return NotUnderstood(sentence=f"There is no command `{word[:40]}`.{meant}")

@@ -7,7 +7,7 @@ security/cmd/istio_ca/main.go (listened namespaces, switched-off default).
 from dataclasses import dataclass
 
 from bot.core.authority import citadel_container, is_citadel
-from bot.core.flags import text_flag, variable
+from bot.core.flags import text_flag, truth, variable
 from bot.core.mesh import Container, MeshSnapshot, NamespaceFacts, WorkloadSecret
 
 ENABLED_BY_DEFAULT = "CITADEL_ENABLE_NAMESPACES_BY_DEFAULT"
@@ -36,7 +36,7 @@ def keeping(snapshot: MeshSnapshot) -> Keeping:
         home=snapshot.namespace,
         namespaces={facts.name: facts for facts in snapshot.namespaces},
         listened=_listened(containers[0]) if containers else frozenset(),
-        by_default=not containers or variable(containers[0], ENABLED_BY_DEFAULT).lower() != "false",
+        by_default=not containers or truth(variable(containers[0], ENABLED_BY_DEFAULT)) is not False,
     )
 
 

@@ -19,7 +19,7 @@ from bot.core.rotation import Rotation, RotationState
 LADDER = (90, 60, 30, 14, 7, 3, 1, 0)
 """Days left at which a warning is given; 0 is `expired`."""
 
-IN_PEACE = timedelta(hours=12)
+IN_PEACE = timedelta(hours=4)
 """How long a pause is not brought to mind again, though a new day may have begun."""
 
 
@@ -50,12 +50,14 @@ def due_alarms(
     `ignored`: checks that alarm nobody now, see `holders_of_no_account`. `heard`: a warning is told by the
     same check and shows every finding, so nothing needs to be told twice.
     """
+    # a CA that is left alone alarms nobody, but one that was watched until now does not fall silent
+    left_alone = frozenset() if before and before.remaining is not None else {RECOGNISED.id}
     standing = tuple(
         f.check_id
         for f in findings
         if f.severity is not Severity.INFO
         and f.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN)
-        and f.check_id not in ON_THE_LADDER | ignored | {RECOGNISED.id}
+        and f.check_id not in ON_THE_LADDER | ignored | left_alone
     )
     known = before.alarms_told if before else ()
     seen = before.alarming if before else ()

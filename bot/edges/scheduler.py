@@ -196,6 +196,11 @@ class BotScheduler:
         """Have `advance` run for a rotation as soon as a worker is free; never twice at once."""
         self._loop.soon(rotation_id)
 
+    def resume(self, rotation_id: RotationId) -> None:
+        """As `advance_soon`, unless it comes back by itself: its rest was asked for."""
+        if self._calendar.get_job(_later_job(rotation_id)) is None:
+            self._loop.soon(rotation_id)
+
     def every_day(self, name: str, cron: str, zone: ZoneInfo, work: Work) -> None:
         """Run this by a cron expression; the same name again replaces it.
 
@@ -258,7 +263,7 @@ class BotScheduler:
             "date",
             run_date=when,
             args=(rotation_id,),
-            id=f"advance/{rotation_id}",
+            id=_later_job(rotation_id),
             replace_existing=True,
         )
 
@@ -318,6 +323,10 @@ class _Farewell:
     def end(self, within: timedelta) -> None:
         wait(self._told, within.total_seconds())
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _later_job(rotation_id: RotationId) -> str:
+    return f"advance/{rotation_id}"
 
 
 def missed(cron: str, zone: ZoneInfo, *, last: datetime | None, now: datetime) -> bool:

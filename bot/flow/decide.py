@@ -11,7 +11,8 @@ from bot.core.approval import Act, Approvers, Circumstances, Refusal, authorise
 from bot.core.ids import PlanDigest, RotationId, TeamId
 from bot.core.record import AuditEvent, Caller, Change, EndOffered, Event, Result
 from bot.core.rotation import Decision, Person, Rotation, RotationState
-from bot.errors import DirectoryUnavailable, LostRace
+from bot.errors import ClusterConflict, ClusterUnreachable, DirectoryUnavailable, LostRace, ObjectAbsent
+from bot.flow.custody import old_root_of
 from bot.flow.ending import Ending, ended_short, offered, weigh
 from bot.flow.ports import Clock, Directory, Keys, MeshPorts, Store
 from bot.flow.propose import redraft_plan, why_stale
@@ -124,7 +125,7 @@ def _requester_gone(court: Court, rotation: Rotation) -> Refusal | None:
     return None
 
 
-def consider_end(court: Court, mesh: MeshPorts, caller: Caller, *, rotation_id: RotationId) -> Decided:
+def consider_end(court: Court, mesh: MeshPorts | None, caller: Caller, *, rotation_id: RotationId) -> Decided:
     """What ending here would leave, for who may decide so; nothing is decided by asking.
 
     Raises:
@@ -140,7 +141,7 @@ def consider_end(court: Court, mesh: MeshPorts, caller: Caller, *, rotation_id: 
 
 def decide(
     court: Court,
-    mesh: MeshPorts,
+    mesh: MeshPorts | None,
     caller: Caller,
     act: Act,
     *,
@@ -189,7 +190,7 @@ def _refused(
 
 def _take(
     court: Court,
-    mesh: MeshPorts,
+    mesh: MeshPorts | None,
     caller: Caller,
     act: Act,
     *,
@@ -202,7 +203,7 @@ def _take(
     decision = Decision(act=act, person=hearing.person, at=now, digest=digest, note=note[:500])
     match act:
         case Act.APPROVE:
-            change, sentence = _approve(court, mesh, rotation, decision=decision)
+            change, sentence = _approve(court, _there(mesh), rotation, decision=decision)
         case Act.REJECT:
             change, sentence = _reject(rotation, decision), "Rejected; nothing was changed."
         case Act.CANCEL:
@@ -210,13 +211,20 @@ def _take(
         case Act.KEEP_WAITING:
             change, sentence = _keep_waiting(rotation, decision), "Waiting on."
         case Act.ROLL_BACK:
-            change, sentence = _roll_back(rotation, decision), "Rolling back to the old root."
+            change, sentence = _roll_back(_there(mesh), rotation, decision), "Rolling back to the old root."
         case Act.END:
             change, sentence = _end(mesh, rotation, decision, shown=shown), "Ended here; the thread says how."
         case Act.REQUEST:
             raise ValueError("a request is proposed, not decided")
     written = court.store.commit(_with_circumstances(change, caller, hearing))
     return Decided(rotation=written or rotation, sentence=sentence)
+
+
+def _there(mesh: MeshPorts | None) -> MeshPorts:
+    if mesh is None:
+        gone = "This rotation's mesh is not in the settings any more. Put it back first."
+        raise _ImpossibleError(Refusal(code="mesh_gone", sentence=gone))
+    return mesh
 
 
 def _with_circumstances(change: Change, caller: Caller, hearing: Hearing) -> Change:
@@ -275,7 +283,8 @@ def _keep_waiting(rotation: Rotation, decision: Decision) -> Change:
     return _told(resumed, Event.RESUMED, decision)
 
 
-def _roll_back(rotation: Rotation, decision: Decision) -> Change:
+def _roll_back(mesh: MeshPorts, rotation: Rotation, decision: Decision) -> Change:
+    """Only when there is something to go back to: there is no way forward again afterwards."""
     end = rotation.plan.old_root.not_after
     if decision.at + rotation.plan.takes >= end:
         raise _ImpossibleError(
@@ -285,11 +294,18 @@ def _roll_back(rotation: Rotation, decision: Decision) -> Change:
                 "Choose *Keep waiting* or *End here*.",
             )
         )
+    try:
+        old_root_of(rotation, mesh)
+    except (ObjectAbsent, ClusterConflict) as fault:
+        sentence = f"There is no way back: {fault.message}. Choose *Keep waiting* or *End here*."
+        raise _ImpossibleError(Refusal(code="no_backup", sentence=sentence)) from None
+    except ClusterUnreachable:
+        pass  # the roll back itself waits until it can be read
     turned = rotation.decided(decision).moved(RotationState.ROLLING_BACK, now=decision.at).turned_back()
     return _told(turned, Event.ROLLING_BACK, decision)
 
 
-def _end(mesh: MeshPorts, rotation: Rotation, decision: Decision, *, shown: str) -> Change:
+def _end(mesh: MeshPorts | None, rotation: Rotation, decision: Decision, *, shown: str) -> Change:
     """The confirmation counts for what was shown: what is missing is looked at again before it is taken."""
     weighed = weigh(rotation, mesh, now=decision.at)
     if isinstance(weighed, Refusal):

@@ -88,9 +88,8 @@ class FrontDesk:
         """Somebody wants to know what ending here would leave."""
 
         def work() -> None:
-            if mesh := self._mesh_of(caller, rotation_id):
-                considered = consider_end(self.court, mesh, caller, rotation_id=rotation_id)
-                self._answer(caller, considered)
+            mesh = self._mesh_of(rotation_id)
+            self._answer(caller, consider_end(self.court, mesh, caller, rotation_id=rotation_id))
 
         self._guarded(lambda: (caller,), Act.END, None, lambda: self._pressed(caller, work))
 
@@ -263,20 +262,15 @@ class FrontDesk:
     def _decide(
         self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
     ) -> None:
-        mesh = self._mesh_of(caller, rotation_id)
-        if mesh is None:
-            return
+        mesh = self._mesh_of(rotation_id)
         decided = decide(self.court, mesh, caller, act, rotation_id=rotation_id, note=note, shown=shown)
         self._answer(caller, decided)
         if not decided.refusal:
             self.scheduler.advance_soon(rotation_id)
 
-    def _mesh_of(self, caller: Caller, rotation_id: RotationId) -> MeshPorts | None:
-        mesh = self.meshes.get(self.court.store.rotation(rotation_id).mesh)
-        if mesh is None:
-            gone = Refused(sentence="This rotation's mesh is not in the settings any more.")
-            self.replies.reply(caller, gone)
-        return mesh
+    def _mesh_of(self, rotation_id: RotationId) -> MeshPorts | None:
+        """None when somebody took it out of the settings."""
+        return self.meshes.get(self.court.store.rotation(rotation_id).mesh)
 
     def _answer(self, caller: Caller, decided: Decided) -> None:
         outdated = decided.rotation.state is RotationState.STALE

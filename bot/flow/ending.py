@@ -62,12 +62,16 @@ class Ending:
         return f"{_listed(shares)} not proved" if shares else count(len(self.stragglers), "finding")
 
 
-def weigh(rotation: Rotation, mesh: MeshPorts, *, now: datetime) -> Ending | Refusal:
+def weigh(rotation: Rotation, mesh: MeshPorts | None, *, now: datetime) -> Ending | Refusal:
     """Look once and say what ending here would leave, or why it must not end.
+
+    A mesh that was taken out of the settings cannot be looked at, and has nothing but an end before it.
 
     Raises:
         ClusterUnreachable, ClusterForbidden: nobody can tell.
     """
+    if mesh is None:
+        return Ending(why=f"mesh {rotation.mesh} is not in the settings any more")
     snapshot = mesh.reader.read(VERIFIED)
     if why := _out_of_hand(rotation, mesh, snapshot, now=now):
         return Ending(why=why)

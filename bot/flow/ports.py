@@ -197,6 +197,9 @@ class Scheduler(Protocol):
     def advance_soon(self, rotation_id: RotationId) -> None:
         """Have `advance` run for a rotation as soon as a worker is free; never twice at once."""
 
+    def resume(self, rotation_id: RotationId) -> None:
+        """As `advance_soon`, if nothing else will: one that comes back by itself later is left in peace."""
+
 
 class Desk(Protocol):
     """What a door (slash command, button, dialog) hands over to; `flow.reception` is the real one.

@@ -32,7 +32,7 @@ def sweep(store: Store, clock: Clock, scheduler: Scheduler) -> None:
             case RotationState.PROPOSED if now >= rotation.expires_at:
                 _expire(store, rotation, now)
             case RotationState.APPROVED | RotationState.RUNNING | RotationState.ROLLING_BACK:
-                scheduler.advance_soon(rotation.id)
+                scheduler.resume(rotation.id)
 
 
 def _expire(store: Store, rotation: Rotation, now: datetime) -> None:

@@ -27,6 +27,10 @@ RESULTS = (Event.DONE, Event.FAILED, Event.ROLLED_BACK, Event.ENDED_SHORT)
 """How a rotation ends: told to the whole channel."""
 
 
+FOR_A_PERSON = (Event.PAUSED, Event.STILL_PAUSED)
+"""What waits for somebody: told to the channel too, because few follow a thread at night."""
+
+
 def telling(
     rotation: Rotation,
     event: Event,
@@ -63,7 +67,8 @@ def redraw(rotation: Rotation) -> Message:
 
 def _spoken(rotation: Rotation, spoken: Milestone | Result) -> tuple[Message, ...]:
     subject = rotation_subject(rotation.id)
-    placement = Placement.BROADCAST if isinstance(spoken, Result) else Placement.REPLY
+    heard_by_all = isinstance(spoken, Result) or spoken.event in FOR_A_PERSON
+    placement = Placement.BROADCAST if heard_by_all else Placement.REPLY
     told = Message(subject=subject, placement=placement, content=spoken)
     return (
         told,

@@ -44,6 +44,9 @@ class FakeScheduler:
     def advance_soon(self, rotation_id: RotationId) -> None:
         self.asked.append(rotation_id)
 
+    def resume(self, rotation_id: RotationId) -> None:
+        self.asked.append(rotation_id)
+
     def run(self) -> None:
         """Let the workers work until nothing waits."""
         while self.waiting:

@@ -187,7 +187,11 @@ class Room:
 
     def result(self, ts: str, *, seconds: float = ROTATION) -> Message:
         """Wait for the result: a reply that the whole channel hears."""
-        return self.seen(lambda m: m.thread_ts == ts and m.broadcast, "the result", seconds=seconds)
+        return self.seen(
+            lambda m: m.thread_ts == ts and m.broadcast and "a decision is needed" not in m.content.text,
+            "the result",
+            seconds=seconds,
+        )
 
     # --- looking ---------------------------------------------------------------------------------
 

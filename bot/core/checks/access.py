@@ -42,7 +42,8 @@ def may_restart(scene: Scene) -> Judged | None:
 
 
 def _asked(scene: Scene) -> bool:
-    return Part.ACCESS in scene.snapshot.parts
+    """What could not be asked is told by `env.read`."""
+    return Part.ACCESS in scene.snapshot.parts and not scene.snapshot.unread_in(Part.ACCESS)
 
 
 def _restarted(scene: Scene) -> tuple[ObjectRef, ...]:

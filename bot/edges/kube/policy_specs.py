@@ -20,6 +20,10 @@ ROOT_NAMESPACE = "istio-system"
 
 MUTUAL = ("MUTUAL_TLS", 1)
 ISTIO_MUTUAL = ("ISTIO_MUTUAL", 3)
+OTHER_TLS = ("DISABLE", 0, "SIMPLE", 1, "MUTUAL", 2, None)
+"""With certificates of the user's own, or without any; a mode without a name is the first."""
+MESH_FILES = "/etc/certs/"
+"""Where sidecars have the mesh's certificates: a rule that names them there hangs on the root, too."""
 PERMISSIVE = ("PERMISSIVE", 1)
 
 Strictness = Literal["strict", "permissive", ""]
@@ -59,8 +63,14 @@ class _PeerSpec(Struct, rename="camel"):
     by_port: dict[str, _MutualTls | None] | None = field(default=None, name="portLevelMtls")
 
 
+class _ClientTls(Struct, rename="camel"):
+    mode: Mode | None = None
+    client_certificate: str = ""
+    ca_certificates: str = ""
+
+
 class _Traffic(Struct, rename="camel"):
-    tls: _MutualTls | None = None
+    tls: _ClientTls | None = None
     port_level_settings: list["_Traffic"] | None = None
 
 
@@ -149,13 +159,19 @@ def uses_mutual_tls(spec: msgspec.Raw) -> bool | None:
     if rule is None:
         return None
     policies = [rule.traffic_policy, *(subset.traffic_policy for subset in rule.subsets or ())]
-    return any(_mutual(policy) for policy in policies if policy)
+    said = [each for policy in policies if policy for each in _mutual(policy)]
+    return True if True in said else None if None in said else False
 
 
-def _mutual(policy: _Traffic) -> bool:
-    return (policy.tls is not None and policy.tls.mode in ISTIO_MUTUAL) or any(
-        _mutual(each) for each in policy.port_level_settings or ()
-    )
+def _mutual(policy: _Traffic) -> list[bool | None]:
+    """What each of its TLS settings says; None for a mode that is not known."""
+    inner = [each for port in policy.port_level_settings or () for each in _mutual(port)]
+    if policy.tls is None:
+        return inner
+    files = (policy.tls.client_certificate, policy.tls.ca_certificates)
+    if policy.tls.mode in ISTIO_MUTUAL or any(file.startswith(MESH_FILES) for file in files):
+        return [True, *inner]
+    return [False if policy.tls.mode in OTHER_TLS else None, *inner]
 
 
 def peer_modes(found: Custom) -> PeerModes | None:

@@ -44,6 +44,19 @@ RULES = {
     ),
     "for a subset": ('{"subsets":[{"trafficPolicy":{"tls":{"mode":"ISTIO_MUTUAL"}}}]}', True),
     "with the user's own certificates": ('{"trafficPolicy":{"tls":{"mode":"MUTUAL"}}}', False),
+    "with the mesh's files by hand": (
+        '{"trafficPolicy":{"tls":{"mode":"MUTUAL","clientCertificate":"/etc/certs/cert-chain.pem"}}}',
+        True,
+    ),
+    "that trusts the mesh's root by hand": (
+        '{"trafficPolicy":{"tls":{"mode":"SIMPLE","caCertificates":"/etc/certs/root-cert.pem"}}}',
+        True,
+    ),
+    "of a mode that is not known": ('{"trafficPolicy":{"tls":{"mode":"QUANTUM"}}}', None),
+    "of a mode that is not known beside one that is": (
+        '{"trafficPolicy":{"tls":{"mode":"QUANTUM"}},"subsets":[{"trafficPolicy":{"tls":{"mode":"ISTIO_MUTUAL"}}}]}',
+        True,
+    ),
     "for all in the other spelling": ('{"traffic_policy":{"tls":{"mode":"ISTIO_MUTUAL"}}}', True),
     "by number": ('{"trafficPolicy":{"tls":{"mode":3}}}', True),
     "not at all": ('{"host":"*.local"}', False),

@@ -1,5 +1,6 @@
 """The scheduler: one step at a time for each rotation, whatever happens to it."""
 
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -7,6 +8,7 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
+from apscheduler.events import EVENT_JOB_ADDED
 
 from bot.core.ids import RotationId
 from bot.core.progress import Done, Outcome, Wait
@@ -474,3 +476,29 @@ def test_the_calendar_shows_that_it_lives(threads: Threads) -> None:
     threads.scheduler.start()
 
     assert threads.scheduler.silent_for < timedelta(seconds=LONG)
+
+
+def test_a_rotation_that_rests_is_not_resumed_before_its_time_and_one_that_was_left_is() -> None:
+    ran: queue.Queue[str] = queue.Queue()
+
+    def advance(rotation_id: RotationId) -> Outcome:
+        ran.put(rotation_id)
+        return Wait(after=timedelta(hours=1)) if rotation_id == "resting" else Done()
+
+    put_by = threading.Semaphore(0)
+    scheduler = BotScheduler(advance, report_bug=lambda _doing, bug: pytest.fail(str(bug)))
+    scheduler._calendar.add_listener(lambda _event: put_by.release(), EVENT_JOB_ADDED)
+    scheduler.start()
+    while put_by.acquire(blocking=False):
+        pass  # the calendar's own jobs
+    try:
+        scheduler.advance_soon(RotationId("resting"))
+        assert ran.get(timeout=LONG) == "resting"
+        put_by.acquire(timeout=LONG)
+        scheduler.resume(RotationId("resting"))
+        scheduler.resume(RotationId("left"))
+
+        assert ran.get(timeout=LONG) == "left"
+        assert ran.empty()
+    finally:
+        assert scheduler.stop(timedelta(seconds=LONG))

@@ -107,5 +107,5 @@ def test_a_press_on_a_rotation_whose_mesh_is_not_configured_any_more_says_so() -
 
     world.press(Act.APPROVE)
 
-    assert world.said[-1] == "This rotation's mesh is not in the settings any more."
+    assert world.said[-1] == "This rotation's mesh is not in the settings any more. Put it back first."
     assert world.state is RotationState.PROPOSED

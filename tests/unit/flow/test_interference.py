@@ -210,3 +210,35 @@ def test_an_old_root_that_expires_before_it_is_written_stays_out() -> None:
 
     assert world.state is RotationState.PAUSED
     assert "has expired" in world.rotation.outcome
+
+
+def test_a_roll_back_without_its_backup_is_refused_while_there_is_still_a_way_on() -> None:
+    world = World()
+    world.running("await-secrets")
+    world.press(Act.CANCEL)
+    world.run()
+    assert world.cluster.backup is not None
+    world.cluster.backup.data.clear()
+
+    world.press(Act.ROLL_BACK)
+    refused = world.said[-1], world.rotation.backwards
+    world.press(Act.KEEP_WAITING)
+    world.run()
+
+    assert "There is no way back" in refused[0]
+    assert refused[1] is False
+    assert world.state is RotationState.DONE
+
+
+def test_a_rotation_whose_mesh_was_taken_out_of_the_settings_can_be_ended() -> None:
+    world = World()
+    world.running("await-secrets")
+    world.meshes_known = False
+    world.run()
+    paused = world.state
+
+    world.end()
+
+    assert paused is RotationState.PAUSED
+    assert world.store.active_rotations() == ()
+    assert "mesh prod is not in the settings any more" in world.rotation.outcome

@@ -332,8 +332,9 @@ def test_a_check_that_could_not_run_does_not_make_a_second_line_of_the_day() -> 
     assert (len(loud(world)), len(lines(world))) == (1, 1)
 
 
-def paused() -> World:
+def paused(*, after: timedelta = timedelta()) -> World:
     world = World()
+    world.clock.pass_by(after)
     world.running("await-secrets")
     world.press(Act.CANCEL)
     world.run()
@@ -353,8 +354,8 @@ def test_a_paused_rotation_is_brought_to_mind_once_a_day_in_its_own_thread() -> 
 
     assert len(reminders(world)) == 3
     (reminder, *_) = [m for m in world.store.messages if m.content in reminders(world)]
-    assert (reminder.subject, reminder.placement) == (f"rotation/{world.rotation_id}", Placement.REPLY)
-    assert reminders(world)[0].note == ("It has been waiting for a decision for 12 h now: stopped on request")
+    assert (reminder.subject, reminder.placement) == (f"rotation/{world.rotation_id}", Placement.BROADCAST)
+    assert reminders(world)[0].note == ("It has been waiting for a decision for 6 h now: stopped on request")
     assert (world.state, world.rotation.paused_at) == (RotationState.PAUSED, asked.paused_at)
     assert [row.event for row in world.store.audit].count(Event.STILL_PAUSED) == 3
 
@@ -362,10 +363,22 @@ def test_a_paused_rotation_is_brought_to_mind_once_a_day_in_its_own_thread() -> 
 def test_on_the_day_of_the_pause_nobody_is_reminded() -> None:
     world = paused()
 
-    hourly(world, hours=12)
+    hourly(world, hours=5)
 
-    assert world.clock.now().date() > NOW.date()
+    assert world.clock.now().date() == NOW.date()
     assert reminders(world) == []
+
+
+def test_a_pause_late_in_the_evening_is_brought_to_mind_by_the_next_mornings_check() -> None:
+    world = paused(after=timedelta(hours=4))
+    world.clock.at = NOW.replace(hour=1) + DAY
+    hourly(world, hours=1)
+    at_night = len(reminders(world))
+    world.clock.at = NOW.replace(hour=9) + DAY
+
+    hourly(world, hours=1)
+
+    assert (at_night, len(reminders(world))) == (0, 1)
 
 
 def test_a_mesh_that_cannot_be_looked_at_does_not_keep_its_pause_from_mind() -> None:
@@ -530,3 +543,13 @@ def test_holders_of_a_root_that_nothing_uses_are_no_alarm() -> None:
     checked(world, days=3)
 
     assert alarms(world) == []
+
+
+def test_a_ca_that_was_watched_until_now_does_not_fall_silent_when_it_turns_into_another() -> None:
+    world = with_root(12)
+    checked(world)
+    world.cluster.foreign = ForeignSigns(workloads=("StatefulSet spire/spire-server",))
+
+    checked(world, days=5)
+
+    assert alarms(world) == [("ca.recognised",)]
