@@ -19,6 +19,7 @@ from tests.contract.store_samples import NOW, PRIVATE_KEY, PROD, a_rotation
 
 # --- documents -------------------------------------------------------------------------------
 
+
 def storable(text: str) -> bool:
     """Whether the guard lets it pass: hypothesis tries the very words that it finds in the code."""
     try:
