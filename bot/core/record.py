@@ -337,7 +337,7 @@ class Noted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A command was taken; its answer follows."""
+    """A command was taken; its answer follows in a channel."""
 
     verb: Verb
     mesh: MeshName

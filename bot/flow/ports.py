@@ -207,10 +207,10 @@ class Desk(Protocol):
     All return at once and never raise; what comes of it is told through Replies and the outbox.
     """
 
-    def command(self, caller: Caller, intent: Intent) -> Reply:
+    def command(self, caller: Caller, intent: Intent) -> Reply | None:
         """Somebody typed a command that was understood (or sent the transition dialog).
 
-        Gives what to say at once.
+        Gives what to say at once; None when the answer itself follows.
         """
 
     def decide(

@@ -31,6 +31,9 @@ SHARED = frozenset({Verb.CHECK, Verb.VERIFY})
 """What is the same for everybody who asks."""
 FOR_ALL = SHARED | {Verb.TRANSITION}
 """What one person's wish also blocks for another; anything else is under way for one person alone."""
+POSTED = FOR_ALL
+"""What is answered in the channel, after a while: the person is told to wait for it. Anything else is
+answered to the person alone, and two such messages at once may come in either order."""
 
 NOT_TAKEN = Refused(
     sentence="Rootkeeper could not take that: it is stopping, or has too much to do",
@@ -77,8 +80,8 @@ class Reception:
         self._under_way: dict[Key, Party] = {}
         self._lock = threading.Lock()
 
-    def command(self, caller: Caller, intent: Intent) -> Reply:
-        """Somebody typed a command that was understood; gives what to say at once."""
+    def command(self, caller: Caller, intent: Intent) -> Reply | None:
+        """Somebody typed a command that was understood; gives what to say at once, if anything."""
         verb, mesh = intent.verb, intent.mesh
         key = (verb, mesh) if verb in FOR_ALL else (verb, mesh, caller.team, caller.user)
         party = Party(callers=[caller], since=self._clock.now())
@@ -94,7 +97,7 @@ class Reception:
 
         if not self._handed_over(key, party, kind=KINDS[verb], work=work):
             return NOT_TAKEN
-        return Begun(verb=verb, mesh=mesh, channel=self._channel)
+        return Begun(verb=verb, mesh=mesh, channel=self._channel) if verb in POSTED else None
 
     def decide(
         self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""

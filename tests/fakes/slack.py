@@ -22,6 +22,7 @@ from bot.core.ids import RotationId, TeamId, UserId
 from bot.core.intent import Intent
 from bot.core.record import Begun, Caller, Reply
 from bot.errors import DirectoryUnavailable
+from bot.flow.reception import POSTED
 
 HOME = TeamId("T0HOME")
 
@@ -77,9 +78,10 @@ class FakeDesk:
         self.considered: list[tuple[Caller, RotationId]] = []
         self.says: Reply | None = None
 
-    def command(self, caller: Caller, intent: Intent) -> Reply:
+    def command(self, caller: Caller, intent: Intent) -> Reply | None:
         self.commands.append((caller, intent))
-        return self.says or Begun(verb=intent.verb, mesh=intent.mesh, channel="C0MESH")
+        begun = Begun(verb=intent.verb, mesh=intent.mesh, channel="C0MESH")
+        return self.says or (begun if intent.verb in POSTED else None)
 
     def decide(
         self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""

@@ -159,7 +159,10 @@ class Listeners:
         if intent.verb is Verb.HELP:
             _answer(ack, HelpShown(meshes=self._meshes))
             return
-        _answer(ack, self._desk.command(caller, intent))
+        if reply := self._desk.command(caller, intent):
+            _answer(ack, reply)
+        else:
+            ack()
 
     def pressed(self, ack: Ack, body: Body) -> None:
         """A button that decides at once."""
@@ -233,7 +236,7 @@ class Listeners:
         if intent is None:
             self._refuse(caller, _DIALOG_STRANGE)
             return
-        self._say(caller, self._desk.command(caller, intent))
+        self._say_if(caller, self._desk.command(caller, intent))
 
     def _intent(self, body: Body) -> Intent | None:
         mesh = MeshName(reading.carried(body).get("mesh") or reading.entered(body, Field.MESH))

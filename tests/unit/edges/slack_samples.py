@@ -35,6 +35,7 @@ from bot.core.record import (
     Warned,
 )
 from bot.core.rotation import Decision, Person, Rotation, RotationState, propose
+from bot.flow.reception import POSTED
 from tests.unit.edges import slack_reports
 
 NOW = datetime(2026, 11, 23, 18, 41, tzinfo=UTC)
@@ -403,7 +404,7 @@ REPLIES: dict[str, Reply] = {
     ),
     "refused wrong channel": Refused(sentence="Rotations are decided in <#C0MESH> only."),
     "noted": Noted(sentence="It stops before it does anything more"),
-    **{f"begun {verb}": Begun(verb=verb, mesh=PROD, channel="C0MESH") for verb in Verb},
+    **{f"begun {verb}": Begun(verb=verb, mesh=PROD, channel="C0MESH") for verb in sorted(POSTED)},
     "under way joined": UnderWay(verb=Verb.CHECK, mesh=PROD, first=ANNA, since=NOW, joined=True),
     "under way": UnderWay(verb=Verb.TRANSITION, mesh=PROD, first=ANNA, since=NOW, joined=False),
     "help": HelpShown(

@@ -36,7 +36,7 @@ class Lobby:
             report_bug=self.world.desk.report_bug,
         )
 
-    def ask(self, verb: Verb = Verb.CHECK, *, by: PersonFacts = ANNA) -> Reply:
+    def ask(self, verb: Verb = Verb.CHECK, *, by: PersonFacts = ANNA) -> Reply | None:
         return self.reception.command(caller(by), Intent(verb=verb, mesh=MESH, reason="root ends soon"))
 
     def press(self, act: Act, *, by: PersonFacts = BEN) -> Reply | None:
@@ -63,7 +63,8 @@ def test_a_command_is_taken_at_once_and_seen_to_later_by_its_kind_of_worker(verb
 
     said = lobby.ask(verb)
 
-    assert said == Begun(verb=verb, mesh=MESH, channel=CHANNEL)
+    begun = Begun(verb=verb, mesh=MESH, channel=CHANNEL)
+    assert said == (begun if verb in (Verb.CHECK, Verb.VERIFY, Verb.TRANSITION) else None)
     assert [errand.kind for errand in lobby.world.scheduler.waiting] == [KINDS[verb]]
     assert lobby.world.replies.said == []
     assert lobby.world.cluster.reads == []

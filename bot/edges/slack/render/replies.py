@@ -19,7 +19,7 @@ from bot.core.record import (
 from bot.core.rotation import Rotation
 from bot.core.wording import agree, count
 from bot.edges.slack.render.blocks import Rendered, context, header, message, packed, section
-from bot.edges.slack.render.words import code, mention, moment, remaining, safe, sentence, short
+from bot.edges.slack.render.words import code, mention, moment, safe, sentence, short
 
 _CHANNEL = re.compile(r"&lt;#(C[A-Z0-9]{2,20})&gt;")
 """A channel that core named in a sentence: harmless, and clickable is kinder."""
@@ -33,12 +33,8 @@ _BEGUN = {
         "👀 Looking at *{mesh}* to make a plan; its card, or what forbids it, follows in {place}. "
         "Nothing changes before a second person approves."
     ),
-    Verb.STATUS: "Reading the record for what is going on …",
-    Verb.HISTORY: "Reading the record for the past of *{mesh}* …",
-    Verb.CANCEL: "Asking the rotation of *{mesh}* to end …",
-    Verb.HELP: "The commands follow …",
 }
-"""What an ack says at once."""
+"""What an ack says at once where the answer comes later, in the channel."""
 
 _COMMANDS = (
     ("check", "how long the root lasts and whether anything is wrong; changes nothing", "check {mesh}"),
@@ -146,9 +142,8 @@ def _active(rotation: Rotation) -> str:
 
 
 def _checked(check: CheckRecord) -> str:
-    left = f", {remaining(check.remaining)}" if check.remaining is not None else ""
     if check.ok:
-        return f"• {code(check.mesh, 60)}: {safe(check.summary)}{left} (checked {moment(check.at)})"
+        return f"• {code(check.mesh, 60)}: {safe(check.summary)} (checked {moment(check.at)})"
     last = f"last one that ran {moment(check.last_success)}" if check.last_success else "none ever ran"
     return (
         f"❓ {code(check.mesh, 60)}: could not be checked {moment(check.at)}: {safe(check.summary)} ({last})"
