@@ -250,10 +250,14 @@ class Anchor:
 
 
 class Outbox(Protocol):
-    """Messages that were committed and are not told yet, oldest first."""
+    """Messages that were committed and are not told yet."""
 
     def due(self, now: datetime, *, limit: int) -> tuple[Queued, ...]:
-        """Messages whose time has come. Redraws of one subject are one message."""
+        """Messages whose time has come: redraws of what stands already, then posts, each oldest first.
+
+        Redraws of one subject are one message. They come first because posts are told one a second:
+        a card would show what was so before a backlog of them.
+        """
 
     def delivered(self, queued: Queued, *, channel: str, ts: str, now: datetime) -> None:
         """It is told; a NEW or ANCHOR message becomes (or stays) its subject's anchor."""

@@ -89,6 +89,17 @@ def test_replies_of_a_message_that_was_given_up_are_the_posters_to_judge(record:
     assert record.due() == [a_milestone()]
 
 
+def test_a_redraw_is_due_before_the_posts_that_wait_and_a_first_post_in_its_turn(record: Record) -> None:
+    record.put(a_card())
+    record.tell()
+    other = a_card("2" * 32)
+
+    record.put(a_milestone("one"), a_milestone("two"), other, a_card())
+
+    assert record.due() == [a_card(), a_milestone("one"), a_milestone("two"), other]
+    assert [q.message for q in record.outbox.due(NOW, limit=1)] == [a_card()]
+
+
 def test_redraws_that_wait_are_one(record: Record) -> None:
     record.put(a_card(), a_milestone(), a_card("2" * 32))
     record.put(a_card())

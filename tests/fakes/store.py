@@ -172,8 +172,9 @@ class FakeStore:
 
     def due(self, now: datetime, *, limit: int) -> tuple[Queued, ...]:
         with self._lock:
-            ready = [row.queued for row in self.rows if self._ready(row, now)]
-        return tuple(ready[:limit])
+            ready = [row for row in self.rows if self._ready(row, now)]
+            ready.sort(key=lambda row: not self._is_redraw(row))
+        return tuple(row.queued for row in ready[:limit])
 
     def delivered(self, queued: Queued, *, channel: str, ts: str, now: datetime) -> None:
         with self._lock:
@@ -214,6 +215,9 @@ class FakeStore:
     def _ready(self, row: Row, now: datetime) -> bool:
         its_time = row.not_before is None or row.not_before <= now
         return row.status == "waiting" and its_time and (row.placement in _HEADS or self._headed(row.subject))
+
+    def _is_redraw(self, row: Row) -> bool:
+        return row.placement is Placement.ANCHOR and self._anchors.get(row.subject) is not None
 
     def _headed(self, subject: str) -> bool:
         heads = {r.status for r in self.rows if r.subject == subject and r.placement in _HEADS}

@@ -1,4 +1,4 @@
-"""Tells what stands in the outbox: in order within a subject, within Slack's limits, until it is told.
+"""Tells what stands in the outbox: redraws first, posts in their order, within Slack's limits, until it is told.
 
 Nothing here sleeps while others wait: whatever cannot be said now is put back with a time. A message
 that Slack took but that could not be recorded as told is remembered and not said again; only a crash

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Engine,
     FromClause,
     and_,
+    case,
     delete,
     exists,
     insert,
@@ -101,10 +102,11 @@ class SqlOutbox:
         self._engine = engine
 
     def due(self, now: datetime, *, limit: int) -> tuple[Queued, ...]:
-        """Messages whose time has come, in the order they were written; see the port."""
+        """Messages whose time has come; see the port."""
         its_time = or_(messages.c.not_before.is_(None), messages.c.not_before <= now)
         ready = or_(messages.c.placement.in_(HEADS), _has_a_head())
-        query = select(messages).where(_waiting, its_time, ready).order_by(messages.c.id).limit(limit)
+        order = (case((_is_redraw(), 0), else_=1), messages.c.id)
+        query = select(messages).where(_waiting, its_time, ready).order_by(*order).limit(limit)
         with reading(self._engine) as connection:
             return tuple(_queued(row) for row in connection.execute(query))
 
@@ -143,6 +145,15 @@ class SqlOutbox:
             connection.execute(update(anchors).where(anchors.c.subject == subject).values(gone=True))
 
 
+def _is_redraw() -> ColumnElement[bool]:
+    """Whether it changes a message that stands already."""
+    return and_(messages.c.placement == Placement.ANCHOR, _has_an_anchor())
+
+
+def _has_an_anchor() -> ColumnElement[bool]:
+    return _exists(anchors, anchors.c.subject == messages.c.subject, not_(anchors.c.gone))
+
+
 def _has_a_head() -> ColumnElement[bool]:
     """Whether a reply may be told: its subject's own message stands, or will not come (again).
 
@@ -151,11 +162,10 @@ def _has_a_head() -> ColumnElement[bool]:
     """
     other = messages.alias("head")
     head = and_(other.c.subject == messages.c.subject, other.c.placement.in_(HEADS))
-    standing = _exists(anchors, anchors.c.subject == messages.c.subject, not_(anchors.c.gone))
     gone = _exists(anchors, anchors.c.subject == messages.c.subject)
     given_up = _exists(other, head, other.c.status == Status.GIVEN_UP)
     to_come = _exists(other, head, other.c.status == Status.WAITING)
-    return or_(standing, and_(or_(gone, given_up), not_(to_come)))
+    return or_(_has_an_anchor(), and_(or_(gone, given_up), not_(to_come)))
 
 
 def _exists(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -148,6 +148,20 @@ def test_a_card_is_redrawn_at_most_every_two_seconds_and_ends_with_the_last_stat
     assert set(desk.statuses()) == {"delivered"}
 
 
+def test_a_card_shows_what_is_so_however_many_posts_wait() -> None:
+    desk = Desk()
+    desk.say(Placement.ANCHOR)
+    desk.passes(3)
+    for _ in range(60):
+        desk.milestone()
+
+    desk.say(Placement.ANCHOR)
+    desk.passes(1)
+
+    assert len(desk.api.of("chat.update")) == 1
+    assert len(desk.posted()) == 2
+
+
 def test_a_429_waits_as_long_as_slack_says_while_edits_go_on() -> None:
     desk = Desk()
     desk.say(Placement.ANCHOR)
