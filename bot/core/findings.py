@@ -97,3 +97,20 @@ class Tally:
     def complete(self) -> bool:
         """Every one that counts is fine, and none is unknown."""
         return self.not_ok == 0 and self.unknown == 0
+
+    @property
+    def share(self) -> str:
+        """`30 of 33`."""
+        return f"{self.ok:,} of {self.total:,}"
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """What is not among the fine ones: `2 not fine`, `1 unknown`; empty when nothing is."""
+        counts = ((self.not_ok, "not fine"), (self.unknown, "unknown"), (self.skipped, "skipped"))
+        return tuple(f"{number:,} {what}" for number, what in counts if number)
+
+    def __str__(self) -> str:
+        """`proxies: 30 of 33 fine, 2 not fine, 1 unknown`."""
+        if self.total == 0:
+            return f"{self.kind}: none seen"
+        return f"{self.kind}: {', '.join((f'{self.share} fine', *self.others))}"

@@ -334,12 +334,12 @@ def _finish(stage: Stage, mesh: MeshPorts, rotation: Rotation, now: datetime) ->
     event = Event.ROLLED_BACK if back else Event.DONE
     verified = rotation.walk[-1][1]
     state = RotationState.ROLLED_BACK if back else RotationState.DONE
-    ended = rotation.moved(state, now=now, outcome=verified.note)
     took = f" It took {span(now - rotation.started_at)}." if rotation.started_at else ""
     note = (
         f"All {verified.total:,} holders have the {'old' if back else 'new'} root {root.fingerprint[:16]}, "
         f"valid until {root.not_after:%Y-%m-%d %H:%M:%S} UTC.{took}"
     )
+    ended = rotation.moved(state, now=now, outcome=note)
     result = Result(rotation_id=rotation.id, event=event, at=now, note=note, tallies=verified.tallies)
     stage.store.commit(telling(ended, event, at=now, milestone=result))
     _release(mesh, rotation)

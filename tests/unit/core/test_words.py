@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from bot.core.findings import Tally
 from bot.core.wording import agree, count, share, span
 
 
@@ -77,3 +78,19 @@ def test_a_share_has_its_denominator(part: int, whole: int, words: str) -> None:
 )
 def test_a_verb_agrees_with_the_number_of_its_subject(number: int, verb: str, words: str) -> None:
     assert agree(number, verb) == words
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ((33, 0, 0, 0), "proxies: 33 of 33 fine"),
+        ((1, 2, 0, 0), "proxies: 1 of 3 fine, 2 not fine"),
+        ((1_000, 2, 3, 4), "proxies: 1,000 of 1,009 fine, 2 not fine, 3 unknown, 4 skipped"),
+        ((0, 0, 0, 2), "proxies: 0 of 2 fine, 2 skipped"),
+        ((0, 0, 0, 0), "proxies: none seen"),
+    ],
+)
+def test_a_tally_names_every_count_that_is_not_zero(counts: tuple[int, int, int, int], words: str) -> None:
+    ok, not_ok, unknown, skipped = counts
+
+    assert str(Tally(kind="proxies", ok=ok, not_ok=not_ok, unknown=unknown, skipped=skipped)) == words

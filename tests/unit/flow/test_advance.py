@@ -36,6 +36,8 @@ def test_a_rotation_goes_its_whole_way_and_tells_each_step_once() -> None:
         "done",
     ]
     assert world.live_root == world.rotation.plan.new_pem
+    assert world.rotation.outcome.startswith("All ")
+    assert f"have the new root {world.rotation.plan.new_root.fingerprint[:16]}" in world.rotation.outcome
     assert world.cluster.lease is None
 
 

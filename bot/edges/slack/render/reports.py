@@ -140,11 +140,7 @@ def tally_line(tally: Tally) -> str:
     icon = "✅" if tally.complete and tally.ok else "❓" if tally.not_ok == 0 else "❌"
     if tally.total == 0:
         return f"❓ {safe(tally.kind, 60)}: none seen"
-    counts = [f"*{tally.ok:,} of {tally.total:,}* fine"]
-    counts += [f"{tally.not_ok:,} not fine"] if tally.not_ok else []
-    counts += [f"{tally.unknown:,} unknown"] if tally.unknown else []
-    counts += [f"{tally.skipped:,} skipped"] if tally.skipped else []
-    return f"{icon} {safe(tally.kind, 60)}: {', '.join(counts)}"
+    return f"{icon} {safe(tally.kind, 60)}: {', '.join((f'*{tally.share}* fine', *tally.others))}"
 
 
 def _findings(report: Report) -> list[Block]:
