@@ -103,13 +103,14 @@ def open_record(
     metrics: Metrics,
     epoch: Callable[[], int] = lambda: 0,
     on_commit: Callable[[], None] = lambda: None,
+    must_exist: bool = False,
 ) -> Record:
     """The database of the settings, brought up to date; with epoch 0 it can only be read.
 
     Raises:
-        StoreError: it cannot be opened, or a newer version has been here.
+        StoreError: it cannot be opened, must exist and does not, or a newer version has been here.
     """
-    engine = open_database(settings.database_url.get_secret_value())
+    engine = open_database(settings.database_url.get_secret_value(), must_exist=must_exist)
     upgrade(engine)
     return Record(
         engine=engine,

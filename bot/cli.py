@@ -164,9 +164,12 @@ def audit(*, env_file: EnvFile = None) -> None:
     """Verify the chain of the audit record."""
     with _told() as console:
         settings = _settings(env_file)
-        record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics())
+        record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics(), must_exist=True)
         verdict = verify_chain(record.engine)
         record.engine.dispose()
+        if verdict.intact and verdict.rows == 0:
+            console.print("The audit record has no rows, so nothing was verified.")
+            raise typer.Exit(COULD_NOT_TELL)
         if verdict.intact:
             console.print(f"The audit record is intact: {verdict.rows:,} rows.")
             console.print(f"Its head, to be kept elsewhere: {verdict.head}")

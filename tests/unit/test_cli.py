@@ -12,6 +12,8 @@ from bot import cli
 from bot.core.findings import Finding, Severity, Verdict
 from bot.core.ids import MeshName
 from bot.core.mesh import Part
+from bot.edges.store.engine import open_database
+from bot.edges.store.migrate import upgrade
 from bot.errors import ClusterUnreachable, NotLeader
 from bot.flow.ports import MeshPorts
 from bot.settings import Settings, variable
@@ -240,14 +242,31 @@ def test_doctor_ends_as_its_findings_say(
     assert cluster.effects == []
 
 
-def test_an_audit_record_that_was_never_written_is_intact(cluster: FakeCluster, tmp_path: Path) -> None:
+def test_an_audit_record_that_is_not_there_is_not_called_intact(cluster: FakeCluster, tmp_path: Path) -> None:
     result = run("audit")
 
-    assert result.exit_code == 0, result.output
-    assert "intact: 0 rows" in result.stdout
-    assert "0" * 64 in result.stdout
+    assert result.exit_code == 2, result.output
+    assert "there is no database at" in result.stderr
+    assert "ROOTKEEPER_DATABASE_URL" in result.stderr
+    assert not (tmp_path / "var").exists()
     assert cluster.reads == []
-    assert (tmp_path / "var").exists()
+
+
+def test_an_audit_record_without_rows_is_not_called_intact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{tmp_path}/record.db"
+    monkeypatch.setenv("ROOTKEEPER_DATABASE_URL", url)
+    engine = open_database(url)
+    upgrade(engine)
+    engine.dispose()
+
+    result = run("audit")
+
+    assert result.exit_code == 2, result.output
+    assert "no rows, so nothing was verified" in result.stdout
+    assert "intact" not in result.stdout
 
 
 def test_a_database_that_cannot_be_opened_is_told(

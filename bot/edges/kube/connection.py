@@ -35,6 +35,10 @@ CONNECTIONS = 32
 
 USER_AGENT = "rootkeeper"
 
+_ANOTHER_KUBECONFIG = (
+    "Name one in ROOTKEEPER_KUBECONFIG and, in ROOTKEEPER_MESHES, a context that stands in it."
+)
+
 _UNSENT = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
@@ -192,7 +196,9 @@ def from_kubeconfig(path: Path | None = None, *, context: str | None = None) -> 
         AttributeError,
     ) as fault:
         text = translate.cut(str(fault))
-        raise ClusterUnreachable(f"{name or 'the default kubeconfig'} cannot be used: {text}") from None
+        raise ClusterUnreachable(
+            f"{name or 'the default kubeconfig'} cannot be used: {text}", hint=_ANOTHER_KUBECONFIG
+        ) from None
     return Connection(kubernetes.ApiClient(settings))
 
 

@@ -32,18 +32,18 @@ _PRAGMAS = (
 _WRITES = "rootkeeper_writes"
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, *, must_exist: bool = False) -> Engine:
     """An engine on the database of this URL: `sqlite:////var/lib/rootkeeper/record.db`.
 
-    A SQLite file and its directory are made when absent, for this user only. Connects once, so
-    that a fault shows now; the tables are `migrate.upgrade`'s business.
+    A SQLite file and its directory are made when absent, for this user only, unless it must exist
+    already. Connects once, so that a fault shows now; the tables are `migrate.upgrade`'s business.
 
     Raises:
         StoreError: the URL is none, or the database cannot be opened.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
-        _prepare_file(parsed)
+        _prepare_file(parsed, must_exist=must_exist)
     # hide_parameters: an exception's text must not repeat what was being written.
     engine = create_engine(
         parsed, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=10, hide_parameters=True
@@ -66,7 +66,7 @@ def _parse(url: str) -> URL:
         ) from error
 
 
-def _prepare_file(url: URL) -> None:
+def _prepare_file(url: URL, *, must_exist: bool) -> None:
     """Make directory and file before SQLite does: its own would be readable by everybody.
 
     The -wal and -shm files take the database's mode.
@@ -77,6 +77,11 @@ def _prepare_file(url: URL) -> None:
             hint="Write the URL like sqlite:////var/lib/rootkeeper/record.db.",
         )
     path = Path(url.database)
+    if must_exist and not path.exists():
+        raise StoreError(
+            f"there is no database at {path.absolute()}",
+            hint="Name the bot's own in ROOTKEEPER_DATABASE_URL, or run this where the bot runs.",
+        )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -203,8 +203,10 @@ def test_a_broken_kubeconfig_is_unreachable_and_named(tmp_path: Path, text: str)
     path = tmp_path / "broken"
     path.write_text(text)
 
-    with pytest.raises(ClusterUnreachable, match="broken"):
+    with pytest.raises(ClusterUnreachable, match="broken") as fault:
         KubeClient.from_kubeconfig(path)
+
+    assert "ROOTKEEPER_KUBECONFIG" in fault.value.hint
 
 
 def test_a_kubeconfig_without_the_context_is_unreachable(tmp_path: Path) -> None:
