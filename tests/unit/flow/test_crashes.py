@@ -131,7 +131,7 @@ def test_without_a_crash_each_story_ends_well(name: str, ends: RotationState) ->
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_killed_once_at_any_moment_it_ends_the_same(name: str) -> None:
+def test_row_55_killed_once_at_any_moment_it_ends_the_same(name: str) -> None:
     count, wrong = differing(name, apart=(0,))
 
     assert wrong == []

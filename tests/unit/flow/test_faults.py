@@ -36,7 +36,7 @@ def halted(world: World) -> None:
     ("method", "step"),
     [("back_up", "back-up"), ("replace_root", "write-root"), ("restart", "reload-ca"), ("hold", "verify")],
 )
-def test_33_a_write_without_an_answer_is_settled_by_looking(
+def test_row_33_a_write_without_an_answer_is_settled_by_looking(
     method: str, step: str, fault: type[ClusterError], *, after: bool
 ) -> None:
     world = World()
@@ -50,7 +50,7 @@ def test_33_a_write_without_an_answer_is_settled_by_looking(
     assert world.told().count("paused") == 0
 
 
-def test_36_the_api_servers_own_wish_when_to_come_back_is_honoured() -> None:
+def test_row_36_the_api_servers_own_wish_when_to_come_back_is_honoured() -> None:
     world = World()
     world.running("await-secrets")
     busy = ClusterUnreachable("429", retry_after=timedelta(seconds=42))
@@ -84,7 +84,7 @@ def test_a_fault_that_may_pass_is_shown_on_the_card_and_not_told() -> None:
     ],
     ids=lambda fault: type(fault).__name__,
 )
-def test_34_what_cannot_pass_by_itself_ends_it_before_and_pauses_it_after_the_write(
+def test_row_34_what_cannot_pass_by_itself_ends_it_before_and_pauses_it_after_the_write(
     fault: ClusterError,
 ) -> None:
     early, late = World(), World()
@@ -101,7 +101,7 @@ def test_34_what_cannot_pass_by_itself_ends_it_before_and_pauses_it_after_the_wr
     assert all(fault.message in world.rotation.outcome for world in (early, late))
 
 
-def test_34_a_refused_rehearsal_writes_nothing() -> None:
+def test_row_34_a_refused_rehearsal_writes_nothing() -> None:
     world = World()
     world.running("write-root")
     world.cluster.fail("replace_root", ClusterRefused("admission webhook says no"))
