@@ -141,6 +141,12 @@ class Workload:
         """No rollout is under way and every wanted replica is new and ready."""
         return self.observed and self.updated == self.ready == self.total == self.desired
 
+    @property
+    def renewed(self) -> int:
+        """How many pods are surely new and ready: its status does not tell whether a ready one is new."""
+        old = self.total - self.updated
+        return min(self.updated, max(0, self.ready - old)) if self.observed else 0
+
     def label(self, key: str) -> str:
         """A pod template label's value; empty when absent."""
         return dict(self.labels).get(key, "")

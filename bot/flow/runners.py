@@ -213,19 +213,30 @@ def _rolled_over(run: Run) -> Proof:
         return _gone(run)
     marked = workload.restarted_at == run.mark or _restarted_since(run, workload, snapshot)
     complete = workload.settled and marked
-    fresh = min(workload.updated, workload.ready)
-    by_hand = workload.replaced_by_hand and workload.observed and workload.updated < workload.desired
-    behind = Straggler(
-        what=str(workload.ref),
-        reason=workload.trouble or f"{workload.ready} of {workload.desired} ready, {workload.total} in all",
-        cure=f"`kubectl -n {workload.ref.namespace} describe pod` shows why a pod is not ready",
-    )
+    renewed = workload.renewed if marked else 0
     return Proof(
         complete=complete,
-        done=fresh,
+        done=renewed,
         total=workload.desired,
-        stragglers=() if complete else (_waiting_for_hands(workload) if by_hand else behind,),
-        note=f"{count(workload.desired, 'replica')} new and ready",
+        stragglers=() if complete else (_not_rolled_over(workload, marked=marked),),
+        note=f"{share(renewed, workload.desired, noun='replica', verb='are')} new and ready",
+    )
+
+
+def _not_rolled_over(workload: Workload, *, marked: bool) -> Straggler:
+    if workload.replaced_by_hand and workload.observed and workload.updated < workload.desired:
+        return _waiting_for_hands(workload)
+    where = f"kubectl -n {workload.ref.namespace}"
+    if workload.settled and not marked:
+        return Straggler(
+            what=str(workload.ref),
+            reason="somebody changed its pod template since it was restarted, and its pods are older",
+            cure=f"`{where} rollout restart {workload.ref.kind.lower()}/{workload.ref.name}`",
+        )
+    return Straggler(
+        what=str(workload.ref),
+        reason=workload.trouble or f"{workload.ready} of {workload.desired} ready, {workload.total} in all",
+        cure=f"`{where} describe pod` shows why a pod is not ready",
     )
 
 

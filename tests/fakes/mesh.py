@@ -54,9 +54,9 @@ class Plane:
             labels=(("app", self.component), ("istio", self.component)),
             containers=(self._container,),
             desired=1,
-            updated=0 if self.rolling else 1,
-            ready=1,
-            total=1,
+            updated=0 if self.rolling and self.by_hand else 1,
+            ready=1,  # of a rollout: the old one, which stays until the new one is ready
+            total=2 if self.rolling and not self.by_hand else 1,
             observed=True,
             restarted_at=self.restarted_at,
             replaced_by_hand=self.by_hand,

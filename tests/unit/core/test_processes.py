@@ -343,3 +343,23 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_said_of_processes(case: str) -> None:
     CASES[case].holds()
+
+
+@pytest.mark.parametrize(
+    ("desired", "updated", "ready", "total", "renewed"),
+    [
+        (1, 1, 1, 1, 1),  # done
+        (1, 1, 1, 2, 0),  # the new one is there and not ready, the old one still serves
+        (1, 0, 1, 1, 0),  # not begun
+        (3, 2, 3, 4, 1),  # two old ones are left; one of the ready ones must be new
+        (3, 3, 2, 3, 2),  # all are new, one is not ready
+        (0, 0, 0, 0, 0),
+    ],
+)
+def test_a_replica_counts_as_renewed_only_when_no_old_one_can_be_meant(
+    desired: int, updated: int, ready: int, total: int, renewed: int
+) -> None:
+    workload = a_workload(desired=desired, updated=updated, ready=ready, total=total)
+
+    assert workload.renewed == renewed
+    assert replace(workload, observed=False).renewed == 0

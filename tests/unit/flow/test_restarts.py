@@ -132,6 +132,10 @@ def test_a_restart_by_somebody_else_before_ours_does_not() -> None:
     current = world.rotation.current
     assert current is not None
     assert current[0].kind is StepKind.RELOAD_CA
+    assert (current[1].done, current[1].total) == (0, 1)
+    (behind,) = current[1].stragglers
+    assert "somebody changed its pod template" in behind.reason
+    assert behind.cure == "`kubectl -n istio-system rollout restart deployment/istio-citadel`"
 
 
 def test_citadel_that_will_not_become_ready_pauses_with_its_trouble() -> None:
@@ -147,6 +151,7 @@ def test_citadel_that_will_not_become_ready_pauses_with_its_trouble() -> None:
     paused = world.spoken[-1]
     assert isinstance(paused, Milestone)
     assert [s.reason for s in paused.stragglers] == ["container citadel: CrashLoopBackOff"]
+    assert "0 of 1 replica is new and ready" in paused.note, "the ready one is the old one"
 
 
 def test_a_deployment_that_was_not_listed_is_not_taken_for_gone() -> None:

@@ -43,7 +43,7 @@ _NEXT = {
     Event.STALE: "Ask for a new transition: it is planned from the mesh as it is now.",
     Event.EXPIRED: "Ask for a new transition when it is wanted.",
 }
-_BEHIND = "Without the right root"
+_BEHIND = "What is missing"
 _SKIPPED = "skipped: "
 """How a step's note begins when there was nothing to do."""
 
