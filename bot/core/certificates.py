@@ -1,8 +1,8 @@
 """Reads certificates and keys the way the mesh's own verifiers do.
 
-For questions about one certificate, one bundle or one key. Making certificates is `issuing`;
-what a certificate means for the mesh is `checks`. Source: RFC 5280, Go's encoding/pem and
-crypto/x509, and BoringSSL's x509_vfy.c, because Citadel, Pilot and Envoy are built on those.
+For questions about one certificate, one bundle or one key. Whether one vouches for another is
+`verifiers`, making certificates is `issuing`, what a certificate means for the mesh is `checks`.
+Source: RFC 5280, Go's encoding/pem and crypto/x509, because Citadel and Pilot are built on those.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -208,7 +208,8 @@ def _certificate_in(label: str, der: bytes | None) -> Certificate | str:
 def read_der(der: bytes) -> Certificate | str:
     """Parse one certificate; a sentence instead when it is none."""
     try:
-        return _wrap(x509.load_der_x509_certificate(der))
+        # the very bytes, which the parsed one keeps too: ten thousand copies would be 8 MiB
+        return Certificate(der, x509.load_der_x509_certificate(der))
     except UNPARSABLE:
         return "holds a CERTIFICATE block that is not an X.509 certificate"
 
@@ -232,105 +233,6 @@ def subject_key_id(certificate: Certificate) -> bytes | None:
         return certificate.parsed.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     except (x509.ExtensionNotFound, *UNPARSABLE):
         return None
-
-
-def why_not_a_signer(certificate: Certificate) -> str | None:
-    """Why no verifier would accept what this certificate's key signs; None when it is a CA."""
-    try:
-        extensions = certificate.parsed.extensions
-        constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
-    except x509.ExtensionNotFound:
-        return "has no basic constraints, so it is not a CA certificate"
-    except UNPARSABLE:
-        return "has extensions that cannot be read"
-    if not constraints.ca:
-        return "says CA:FALSE"
-    try:
-        usage = extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return None
-    return None if usage.key_cert_sign else "has a key usage without keyCertSign"
-
-
-def why_not_issued_by(leaf: Certificate, root: Certificate, *, at: datetime) -> str | None:
-    """Why one of the mesh's verifiers would refuse this leaf under this root; None when all accept.
-
-    The answer goes on where a sentence about the leaf began: `its certificate …`.
-
-    The strictest of Envoy (BoringSSL), Go and rustls decides on each point: names by DER bytes
-    (Go, rustls), key ids when both are present (BoringSSL), issuer-and-serial ids only while the
-    root is the very one they name (BoringSSL), the last second of a validity is over (BoringSSL).
-    """
-    if leaf.issuer_der != root.subject_der:
-        return f"names another issuer ({leaf.issuer or 'empty'})"
-    return (
-        _under_no_signer(root)
-        or _key_id_mismatch(leaf, root)
-        or _unsigned(leaf, root)
-        or _out_of_time(leaf, root, at)
-    )
-
-
-def _under_no_signer(root: Certificate) -> str | None:
-    reason = why_not_a_signer(root)
-    return f"has a root that {reason}" if reason else None
-
-
-def _key_id_mismatch(leaf: Certificate, root: Certificate) -> str | None:
-    try:
-        named = leaf.parsed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-    except x509.ExtensionNotFound:
-        return None
-    except UNPARSABLE:
-        # Such as an authority key id with a serial number and no issuer: BoringSSL would compare it.
-        return "has extensions that cannot be read"
-    if named.authority_cert_serial_number not in (None, root.serial):
-        return "names its issuer by serial number, which a re-issued root cannot keep"
-    own = subject_key_id(root)
-    if named.key_identifier is not None and own is not None and named.key_identifier != own:
-        return "names another authority key id than the root's subject key id"
-    return None
-
-
-_MOST_SIGNATURES = 50_000
-_signatures: dict[tuple[bytes, str], str | None] = {}
-"""(SHA-256 of a leaf, public key digest) → why the one was not signed with the other.
-
-Checking a signature is nine tenths of a verification, its answer never changes, and a root that was
-extended has the same key. 200 bytes each, whatever the leaf's size.
-"""
-
-
-def _unsigned(leaf: Certificate, root: Certificate) -> str | None:
-    """Asked last but for the time, and only when the names are the same bytes."""
-    question = (hashlib.sha256(leaf.der).digest(), root.public_key_digest)
-    try:
-        return _signatures[question]
-    except KeyError:
-        answer = _check_signature(leaf, root)
-    if len(_signatures) >= _MOST_SIGNATURES:
-        _signatures.clear()
-    _signatures[question] = answer
-    return answer
-
-
-def _check_signature(leaf: Certificate, root: Certificate) -> str | None:
-    try:
-        leaf.parsed.verify_directly_issued_by(root.parsed)
-    except InvalidSignature:
-        return "was signed with another key"
-    except (TypeError, *UNPARSABLE):
-        return "has a signature that cannot be checked with the root's key"
-    return None
-
-
-def _out_of_time(leaf: Certificate, root: Certificate, at: datetime) -> str | None:
-    for lead, certificate in (("", leaf), ("has a root that ", root)):
-        if at >= certificate.not_after:
-            return f"{lead}expired at {certificate.not_after:%Y-%m-%d %H:%M:%S} UTC"
-        if at < certificate.not_before:
-            return f"{lead}is not valid before {certificate.not_before:%Y-%m-%d %H:%M:%S} UTC"
-    return None
 
 
 def describe_key(pem: bytes) -> KeyFacts:

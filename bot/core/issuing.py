@@ -8,14 +8,9 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from bot.core.certificates import (
-    Certificate,
-    SigningKey,
-    ThrowAwayKey,
-    subject_key_id,
-    why_not_a_signer,
-)
+from bot.core.certificates import Certificate, SigningKey, ThrowAwayKey, subject_key_id
 from bot.core.der import extensions_but_authority_key
+from bot.core.verifiers import why_not_a_signer
 from bot.errors import CertificateUnusable
 
 CLOCK_SKEW = timedelta(minutes=10)

@@ -8,11 +8,12 @@ namespace opted out after it was given a certificate still ends with the root.
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.core.certificates import Certificate, why_not_issued_by
+from bot.core.certificates import Certificate
 from bot.core.components import mounted_names
 from bot.core.findings import Verdict
 from bot.core.keeping import Keeping, keeping, why_left_alone
 from bot.core.mesh import MeshSnapshot, Pod, Proxy, WorkloadSecret
+from bot.core.verifiers import why_not_issued_by
 from bot.core.versions import sidecar_loads_new_roots
 
 

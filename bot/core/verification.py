@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bot.core.certificates import Bundle, Certificate, why_not_issued_by
+from bot.core.certificates import Bundle, Certificate
 from bot.core.components import Reissues, may_hold_older_root, pods_of, restart_candidates, restarted_under
 from bot.core.findings import Tally, Verdict
 from bot.core.keeping import Keeping, keeping, why_unmanaged
@@ -25,6 +25,7 @@ from bot.core.mesh import (
 )
 from bot.core.progress import Straggler
 from bot.core.proxies import Known, proxy_verdict
+from bot.core.verifiers import why_not_issued_by
 
 
 class Holder(StrEnum):

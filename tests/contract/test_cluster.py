@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.certificates import why_not_issued_by
 from bot.core.ids import RotationId
 from bot.core.mesh import EVERYTHING, Part
+from bot.core.verifiers import why_not_issued_by
 from bot.errors import (
     ClusterConflict,
     ClusterError,

@@ -9,20 +9,14 @@ from cryptography.x509.name import _ASN1Type as StringType
 from cryptography.x509.oid import NameOID
 
 from bot.core.authority import AuthorityKind
-from bot.core.certificates import (
-    MIN_RSA_BITS,
-    SIGNING_CURVES,
-    UNPARSABLE,
-    Certificate,
-    why_not_a_signer,
-    why_not_issued_by,
-)
+from bot.core.certificates import MIN_RSA_BITS, SIGNING_CURVES, UNPARSABLE, Certificate
 from bot.core.checks.holders import nothing_at_stake
 from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
 from bot.core.findings import Severity
 from bot.core.flags import variable
 from bot.core.mesh import CaSecret, Part
 from bot.core.ownership import keepers
+from bot.core.verifiers import why_not_a_signer, why_not_issued_by
 from bot.core.versions import citadel_has_rotator, citadel_may_lose_its_key, citadel_rotator_renames
 from bot.core.wording import count, span
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from bot.core.certificates import Certificate, subject_key_id, why_not_a_signer, why_not_issued_by
+from bot.core.certificates import Certificate, subject_key_id
 from bot.core.checks.rule import Judged, Scene, not_ok, ok, unknown
 from bot.core.keeping import keeping, why_unmanaged
+from bot.core.verifiers import why_not_a_signer, why_not_issued_by
 from bot.core.wording import count
 
 

@@ -211,7 +211,7 @@ def test_holders_are_judged_against_the_root_that_is_expected() -> None:
 def test_a_signature_is_checked_once_however_many_rules_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[object] = []
     leaf = a_leaf(serial=4711)
-    monkeypatch.setattr("bot.core.certificates._check_signature", lambda leaf, _: checked.append(leaf))
+    monkeypatch.setattr("bot.core.verifiers._check_signature", lambda leaf, _: checked.append(leaf))
 
     found(table.ROUTINE, a_mesh(secrets=(a_secret(leaf=leaf),)))
 

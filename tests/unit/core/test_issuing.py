@@ -6,9 +6,10 @@ Which roots can be extended, and who accepts what under them, stands in hardcase
 import pytest
 from cryptography import x509
 
-from bot.core.certificates import Certificate, why_not_issued_by
+from bot.core.certificates import Certificate
 from bot.core.der import extensions_but_authority_key
 from bot.core.issuing import extend_root, throw_away_leaf
+from bot.core.verifiers import why_not_issued_by
 from bot.errors import CertificateUnusable
 from tests.unit.core.builders import a_root, changed, the_root
 from tests.unit.hardcases.making import DAY, NOW, Extensions, key, name, signer

@@ -6,8 +6,8 @@ from time import monotonic
 
 import pytest
 
-from bot.core.certificates import why_not_issued_by
 from bot.core.mesh import Container, MeshSnapshot, ObjectRef, Part, Pod, ServedCertificate
+from bot.core.verifiers import why_not_issued_by
 from bot.edges.kube.served import NOBODY, NOT_READY, stands_behind, webhook_ports
 from bot.edges.kube.targets import DEPLOYMENTS, MUTATING_WEBHOOKS
 from bot.edges.kube.wire import NAMED

@@ -15,13 +15,9 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.core.certificates import (
-    Certificate,
-    subject_key_id,
-    why_not_a_signer,
-    why_not_issued_by,
-)
+from bot.core.certificates import Certificate, subject_key_id
 from bot.core.issuing import extend_root, throw_away_leaf
+from bot.core.verifiers import why_not_a_signer, why_not_issued_by
 from bot.errors import CertificateUnusable
 from tests.unit.hardcases.making import (
     CITADEL_NAME,
