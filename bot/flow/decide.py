@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from bot.core.approval import Act, Approvers, Circumstances, Refusal, authorise
 from bot.core.ids import PlanDigest, RotationId, TeamId
-from bot.core.record import AuditEvent, Caller, Change, EndOffered, Event, Result
+from bot.core.record import AuditEvent, Change, Event, Result
+from bot.core.replies import Caller, EndOffered
 from bot.core.rotation import Decision, Person, Rotation, RotationState
 from bot.errors import ClusterConflict, ClusterUnreachable, DirectoryUnavailable, LostRace, ObjectAbsent
 from bot.flow.custody import old_root_of

@@ -12,22 +12,8 @@ from bot.core.approval import Act
 from bot.core.ids import MeshName, RotationId
 from bot.core.intent import Intent, Verb
 from bot.core.plan import Plan
-from bot.core.record import (
-    AuditEvent,
-    Caller,
-    Change,
-    Event,
-    HelpShown,
-    HistoryShown,
-    Message,
-    Noted,
-    Placement,
-    Refused,
-    Reply,
-    ReportPosted,
-    RequestFailed,
-    StatusShown,
-)
+from bot.core.record import AuditEvent, Change, Event, Message, Placement, ReportPosted, RequestFailed
+from bot.core.replies import Caller, HelpShown, HistoryShown, Noted, Refused, Reply, StatusShown
 from bot.core.rotation import Person, Rotation, RotationState, propose
 from bot.errors import LostRace, RecordAbsent, RootkeeperError, StoreError
 from bot.flow.decide import TRIES, Court, Decided, consider_end, decide, heard

@@ -14,7 +14,7 @@ from bot.core.findings import Tally
 from bot.core.mesh import MeshSnapshot, ObjectRef, SecretState
 from bot.core.plan import StepKind
 from bot.core.progress import Straggler
-from bot.core.record import EndOffered
+from bot.core.replies import EndOffered
 from bot.core.rotation import Decision, Rotation
 from bot.core.wording import count
 from bot.errors import ClusterConflict, ObjectAbsent

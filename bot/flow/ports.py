@@ -14,7 +14,8 @@ from bot.core.certificates import SigningKey, ThrowAwayKey
 from bot.core.ids import MeshName, RotationId, TeamId, UserId
 from bot.core.intent import Intent
 from bot.core.mesh import MeshSnapshot, ObjectRef, Part, SecretState
-from bot.core.record import Caller, Change, CheckRecord, Message, NoticeMemory, Reply
+from bot.core.record import Change, CheckRecord, Message, NoticeMemory
+from bot.core.replies import Caller, Reply
 from bot.core.rotation import Rotation
 
 

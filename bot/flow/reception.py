@@ -14,7 +14,7 @@ from functools import partial
 from bot.core.approval import Act
 from bot.core.ids import RotationId
 from bot.core.intent import Intent, Verb
-from bot.core.record import Begun, Caller, Noted, Refused, Reply, UnderWay
+from bot.core.replies import Begun, Caller, Noted, Refused, Reply, UnderWay
 from bot.flow.desk import FrontDesk, ReportBug, Waiting, person_of
 from bot.flow.ports import Clock, Errand, Replies, Scheduler
 

@@ -20,7 +20,7 @@ from slack_sdk.web import SlackResponse
 from bot.core.approval import Act, Approvers, PersonFacts
 from bot.core.ids import RotationId, TeamId, UserId
 from bot.core.intent import Intent
-from bot.core.record import Begun, Caller, Reply
+from bot.core.replies import Begun, Caller, Reply
 from bot.errors import DirectoryUnavailable
 from bot.flow.reception import POSTED
 

@@ -17,7 +17,7 @@ from slack_sdk import WebClient
 from bot.core.approval import Act
 from bot.core.ids import MeshName, RotationId
 from bot.core.intent import MAX_REASON, Intent, NotUnderstood, Verb, read_command, read_lifetime
-from bot.core.record import Caller, HelpShown, Refused, Reply
+from bot.core.replies import Caller, HelpShown, Refused, Reply
 from bot.edges.slack import reading
 from bot.edges.slack.doors import ACTS, COMMANDS, Button, Dialog, Field
 from bot.edges.slack.faults import SLACK_TROUBLE, fault_of

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from bot.core.ids import RotationId, TeamId, UserId
-from bot.core.record import Caller
+from bot.core.replies import Caller
 from bot.edges.slack.doors import COMMANDS, Field
 
 Body = dict[str, Any]

@@ -4,7 +4,7 @@ import structlog
 from slack_sdk import WebClient
 from slack_sdk.webhook import WebhookClient
 
-from bot.core.record import Caller, Reply
+from bot.core.replies import Caller, Reply
 from bot.edges.slack.faults import SLACK_TROUBLE, fault_of
 from bot.edges.slack.render import Rendered, reply_shown
 from bot.edges.slack.render.dialogs import answered_in_dialog

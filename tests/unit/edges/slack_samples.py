@@ -11,28 +11,30 @@ from bot.core.plan import BlastRadius, Mode, Plan, RootFacts, Step, StepKind
 from bot.core.progress import Proof, StepState, StepStatus, Straggler
 from bot.core.record import (
     Alarm,
-    Begun,
     Card,
     CheckCouldNotRun,
     CheckRecord,
     Content,
     DailyLine,
-    EndOffered,
     Event,
-    HelpShown,
-    HistoryShown,
     Milestone,
-    Noted,
-    Refused,
-    Reply,
     Report,
     ReportPosted,
     RequestFailed,
     Result,
-    StatusShown,
     StragglerFile,
-    UnderWay,
     Warned,
+)
+from bot.core.replies import (
+    Begun,
+    EndOffered,
+    HelpShown,
+    HistoryShown,
+    Noted,
+    Refused,
+    Reply,
+    StatusShown,
+    UnderWay,
 )
 from bot.core.rotation import Decision, Person, Rotation, RotationState, propose
 from bot.flow.reception import POSTED

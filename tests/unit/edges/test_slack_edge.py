@@ -12,16 +12,8 @@ import pytest
 from bot.core.approval import Act
 from bot.core.findings import Verdict
 from bot.core.ids import RotationId, TeamId, UserId
-from bot.core.record import (
-    Caller,
-    Change,
-    Message,
-    Noted,
-    Placement,
-    Refused,
-    StragglerFile,
-    rotation_subject,
-)
+from bot.core.record import Change, Message, Placement, StragglerFile, rotation_subject
+from bot.core.replies import Caller, Noted, Refused
 from bot.edges.slack.app import SlackEdge, identify, posting_client, web_client
 from bot.edges.slack.directory import SlackDirectory
 from bot.edges.slack.examine import examine

@@ -17,17 +17,14 @@ from bot.core.progress import Proof, StepState, Straggler
 from bot.core.record import (
     CheckCouldNotRun,
     Event,
-    HelpShown,
-    HistoryShown,
-    Refused,
     Report,
     ReportPosted,
     RequestFailed,
     Result,
-    StatusShown,
     StragglerFile,
     Warned,
 )
+from bot.core.replies import HelpShown, HistoryShown, Refused, StatusShown
 from bot.core.rotation import Person, Rotation, RotationState
 from bot.edges.slack.doors import ACTS, Button
 from bot.edges.slack.render import Rendered, render, reply_shown

@@ -11,7 +11,7 @@ from slack_sdk.errors import SlackClientError
 from bot.core.approval import Act
 from bot.core.ids import UserId
 from bot.core.intent import Verb
-from bot.core.record import Begun, Caller, Refused
+from bot.core.replies import Begun, Caller, Refused
 from bot.edges.slack.listeners import MOST_REMEMBERED, Repeats
 from bot.edges.slack.reading import looks_secret
 from bot.edges.slack.render.dialogs import answered_in_dialog

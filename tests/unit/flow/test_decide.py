@@ -8,7 +8,8 @@ import pytest
 from bot.core.approval import Act
 from bot.core.ids import TeamId
 from bot.core.mesh import MeshSnapshot, Part
-from bot.core.record import Event, Refused
+from bot.core.record import Event
+from bot.core.replies import Refused
 from bot.core.rotation import RotationState
 from bot.errors import ClusterUnreachable, DirectoryUnavailable
 from tests.unit.flow.world import ANNA, BEN, CLEO, DORA, NOW, Overtaken, World, caller, unchanged

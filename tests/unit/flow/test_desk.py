@@ -8,18 +8,8 @@ from bot.core.approval import Act
 from bot.core.findings import Verdict
 from bot.core.intent import Verb
 from bot.core.mesh import MeshSnapshot
-from bot.core.record import (
-    Change,
-    CheckRecord,
-    Event,
-    HelpShown,
-    HistoryShown,
-    Message,
-    Placement,
-    ReportPosted,
-    StatusShown,
-    StragglerFile,
-)
+from bot.core.record import Change, CheckRecord, Event, Message, Placement, ReportPosted, StragglerFile
+from bot.core.replies import HelpShown, HistoryShown, StatusShown
 from bot.core.rotation import Rotation, RotationState
 from bot.errors import DirectoryUnavailable, LostRace
 from tests.fakes.cluster import MESH

@@ -9,7 +9,8 @@ from bot.core.approval import Act
 from bot.core.findings import Verdict
 from bot.core.intent import Verb
 from bot.core.mesh import MeshSnapshot, Part
-from bot.core.record import EndOffered, Event, Placement, ReportPosted, Result, StragglerFile
+from bot.core.record import Event, Placement, ReportPosted, Result, StragglerFile
+from bot.core.replies import EndOffered
 from bot.core.rotation import RotationState
 from bot.errors import ClusterUnreachable
 from tests.fakes.cluster import FakeCluster

@@ -10,7 +10,8 @@ import pytest
 from bot.core.approval import Act, PersonFacts
 from bot.core.intent import Intent, Verb
 from bot.core.mesh import MeshSnapshot, Part
-from bot.core.record import Begun, Message, Noted, Refused, Reply, ReportPosted, RequestFailed, UnderWay
+from bot.core.record import Message, ReportPosted, RequestFailed
+from bot.core.replies import Begun, Noted, Refused, Reply, UnderWay
 from bot.core.rotation import RotationState
 from bot.errors import ClusterUnreachable, StoreError
 from bot.flow.look import Look

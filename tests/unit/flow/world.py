@@ -17,7 +17,8 @@ from bot.core.certificates import ThrowAwayKey
 from bot.core.ids import MeshName, RotationId, UserId
 from bot.core.intent import Intent, Verb
 from bot.core.progress import Done, Outcome, Wait
-from bot.core.record import Caller, Change, EndOffered, Milestone, RequestFailed, Result
+from bot.core.record import Change, Milestone, RequestFailed, Result
+from bot.core.replies import Caller, EndOffered
 from bot.core.rotation import Rotation, RotationState
 from bot.errors import LostRace
 from bot.flow.advance import Stage, advance

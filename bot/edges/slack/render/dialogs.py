@@ -7,7 +7,7 @@ from datetime import timedelta
 from bot.core.ids import MeshName, RotationId
 from bot.core.intent import MAX_LIFETIME, MAX_REASON
 from bot.core.plan import Mode
-from bot.core.record import EndOffered, Reply
+from bot.core.replies import EndOffered, Reply
 from bot.edges.slack.doors import Dialog, Field
 from bot.edges.slack.render.blocks import Block, packed, plain_text, section
 from bot.edges.slack.render.replies import reply_shown

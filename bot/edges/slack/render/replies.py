@@ -4,9 +4,9 @@ import re
 from typing import assert_never
 
 from bot.core.intent import Verb
-from bot.core.record import (
+from bot.core.record import CheckRecord
+from bot.core.replies import (
     Begun,
-    CheckRecord,
     EndOffered,
     HelpShown,
     HistoryShown,
