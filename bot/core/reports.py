@@ -19,7 +19,7 @@ from bot.core.keeping import keeping, why_unmanaged
 from bot.core.mesh import MeshSnapshot
 from bot.core.record import Report
 from bot.core.verification import judge_holders, stragglers, tally
-from bot.core.wording import count, span
+from bot.core.wording import agree, count, share, span
 
 
 def check_report(
@@ -209,7 +209,7 @@ def _verify_headline(tallies: Sequence[Tally], verdict: Verdict, *, snapshot: Me
         return f"{mesh}: nothing that holds a root could be looked at"
     if verdict is Verdict.OK:
         return f"{mesh}: all {judged:,} holders have the root that the CA signs with"
-    return f"{mesh}: {fine:,} of {judged:,} holders have the root that the CA signs with"
+    return f"{mesh}: {share(fine, judged, noun='holder', verb='have')} the root that the CA signs with"
 
 
 def _verify_meaning(tallies: Sequence[Tally], verdict: Verdict) -> str:
@@ -217,7 +217,7 @@ def _verify_meaning(tallies: Sequence[Tally], verdict: Verdict) -> str:
     if verdict is Verdict.OK:
         return "Everything was read and everything agrees."
     parts = [
-        f"{behind:,} hold another root or a certificate it does not cover" if behind else "",
+        f"{behind:,} {agree(behind, 'hold')} another root or a certificate it does not cover" if behind else "",
         f"{unread:,} could not be read" if unread else "",
     ]
     said = " and ".join(part for part in parts if part)

@@ -181,7 +181,7 @@ def _stragglers(report: Report) -> list[Block]:
     more = len(report.stragglers) - MAX_STRAGGLERS
     if more > 0:
         lines.append(f"… and {more:,} more, in the file in this thread")
-    return _listed("Without the right root", lines)
+    return _listed("Not proved", lines)
 
 
 def _unread(report: Report) -> list[Block]:
