@@ -217,7 +217,9 @@ def _verify_meaning(tallies: Sequence[Tally], verdict: Verdict) -> str:
     if verdict is Verdict.OK:
         return "Everything was read and everything agrees."
     parts = [
-        f"{behind:,} {agree(behind, 'hold')} another root or a certificate it does not cover" if behind else "",
+        f"{behind:,} {agree(behind, 'hold')} another root or a certificate it does not cover"
+        if behind
+        else "",
         f"{unread:,} could not be read" if unread else "",
     ]
     said = " and ".join(part for part in parts if part)
