@@ -5,6 +5,7 @@ Each edge examines itself; here they are asked in turn, so that one that is down
 
 from bot import bootstrap
 from bot.core.findings import Finding, Severity, Verdict
+from bot.core.wording import count
 from bot.edges.kube import examine as cluster
 from bot.edges.metrics import Metrics
 from bot.edges.slack import examine as slack_edge
@@ -53,9 +54,8 @@ def _database(settings: Settings) -> Finding:
     except RootkeeperError as fault:
         return _broken("doctor.database", fault)
     if verdict.intact:
-        return _fine(
-            "doctor.database", f"the database is up to date; its audit record is intact, {verdict.rows} rows"
-        )
+        rows = f"is intact, {count(verdict.rows, 'row')}" if verdict.rows else "has no rows yet"
+        return _fine("doctor.database", f"the database is up to date; its audit record {rows}")
     return Finding(
         check_id="doctor.database",
         verdict=Verdict.NOT_OK,

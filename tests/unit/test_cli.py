@@ -242,6 +242,14 @@ def test_doctor_ends_as_its_findings_say(
     assert cluster.effects == []
 
 
+def test_doctor_calls_no_empty_audit_record_intact(cluster: FakeCluster) -> None:
+    result = run("doctor")
+
+    assert "doctor.database" in result.stdout
+    assert "its audit record has no rows yet" in result.stdout
+    assert cluster.effects == []
+
+
 def test_an_audit_record_that_is_not_there_is_not_called_intact(cluster: FakeCluster, tmp_path: Path) -> None:
     result = run("audit")
 
