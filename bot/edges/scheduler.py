@@ -61,8 +61,10 @@ log = structlog.get_logger(__name__)
 
 
 class Turn(Enum):
-    """What is the matter with a rotation now; one that merely waits has no turn."""
+    """What is the matter with a rotation now; one that is left alone has no turn."""
 
+    RESTING = auto()
+    """It comes back by itself, at the time that it asked for."""
     QUEUED = auto()
     RUNNING = auto()
     RUNNING_AGAIN = auto()
@@ -89,12 +91,21 @@ class AdvanceLoop:
         self._failures: Counter[RotationId] = Counter()
 
     def soon(self, rotation_id: RotationId) -> None:
-        """Have it run; once more afterwards, if it is running."""
+        """Have it run, its rest or not; once more afterwards, if it is running."""
         with self._lock:
             turn = self._turns.get(rotation_id)
-            self._turns[rotation_id] = Turn.QUEUED if turn in {None, Turn.QUEUED} else Turn.RUNNING_AGAIN
-        if turn is None:
+            running = turn in {Turn.RUNNING, Turn.RUNNING_AGAIN}
+            self._turns[rotation_id] = Turn.RUNNING_AGAIN if running else Turn.QUEUED
+        if turn in {None, Turn.RESTING}:
             self._run(lambda: self._take_turn(rotation_id))
+
+    def resume(self, rotation_id: RotationId) -> None:
+        """Have it run if it is left alone: one that runs or rests keeps the rest that it asks for."""
+        with self._lock:
+            if rotation_id in self._turns:
+                return
+            self._turns[rotation_id] = Turn.QUEUED
+        self._run(lambda: self._take_turn(rotation_id))
 
     def _take_turn(self, rotation_id: RotationId) -> None:
         with self._lock:
@@ -104,6 +115,8 @@ class AdvanceLoop:
             after = self._advance_once(rotation_id)
         with self._lock:
             again = self._turns.pop(rotation_id) is Turn.RUNNING_AGAIN
+            if after is not None and not again:
+                self._turns[rotation_id] = Turn.RESTING
         if again:
             self.soon(rotation_id)
         elif after is not None:
@@ -197,9 +210,8 @@ class BotScheduler:
         self._loop.soon(rotation_id)
 
     def resume(self, rotation_id: RotationId) -> None:
-        """As `advance_soon`, unless it comes back by itself: its rest was asked for."""
-        if self._calendar.get_job(_later_job(rotation_id)) is None:
-            self._loop.soon(rotation_id)
+        """As `advance_soon`, if nothing is the matter with it: its rest was asked for."""
+        self._loop.resume(rotation_id)
 
     def every_day(self, name: str, cron: str, zone: ZoneInfo, work: Work) -> None:
         """Run this by a cron expression; the same name again replaces it.

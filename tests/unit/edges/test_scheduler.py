@@ -1,6 +1,5 @@
 """The scheduler: one step at a time for each rotation, whatever happens to it."""
 
-import queue
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -8,7 +7,6 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
-from apscheduler.events import EVENT_JOB_ADDED
 
 from bot.core.ids import RotationId
 from bot.core.progress import Done, Outcome, Wait
@@ -119,6 +117,35 @@ class CallDuringFirst:
             self.bench.loop.soon(ONE)
             self.bench.loop.soon(ONE)
             assert self.bench.queue == [], "it would run beside itself"
+
+
+def test_resuming_leaves_a_rotation_its_rest_before_it_in_it_and_after_it() -> None:
+    bench = Bench(Wait(after=timedelta(hours=1)), Done())
+    bench.while_running = lambda: bench.loop.resume(ONE)
+
+    bench.loop.resume(ONE)
+    bench.loop.resume(ONE)
+    bench.work()
+    bench.loop.resume(ONE)
+    bench.work()
+
+    assert bench.advanced == [ONE]
+    assert bench.timers == [(timedelta(hours=1), ONE)]
+    bench.loop.soon(ONE)
+    bench.work()
+    assert bench.advanced == [ONE, ONE], "a person's press does not wait for the rest to end"
+
+
+@pytest.mark.parametrize("left", [Done(), NotLeader("replaced"), RecordAbsent("none")])
+def test_resuming_has_a_rotation_run_that_was_left_alone(left: Outcome | Exception) -> None:
+    bench = Bench(left, Done())
+    bench.loop.soon(ONE)
+    bench.work()
+
+    bench.loop.resume(ONE)
+    bench.work()
+
+    assert bench.advanced == [ONE, ONE]
 
 
 def test_two_rotations_do_not_wait_for_each_other() -> None:
@@ -478,27 +505,9 @@ def test_the_calendar_shows_that_it_lives(threads: Threads) -> None:
     assert threads.scheduler.silent_for < timedelta(seconds=LONG)
 
 
-def test_a_rotation_that_rests_is_not_resumed_before_its_time_and_one_that_was_left_is() -> None:
-    ran: queue.Queue[str] = queue.Queue()
+def test_a_resumed_rotation_is_run_by_a_worker(threads: Threads) -> None:
+    threads.go_on.set()
 
-    def advance(rotation_id: RotationId) -> Outcome:
-        ran.put(rotation_id)
-        return Wait(after=timedelta(hours=1)) if rotation_id == "resting" else Done()
+    threads.scheduler.resume(ONE)
 
-    put_by = threading.Semaphore(0)
-    scheduler = BotScheduler(advance, report_bug=lambda _doing, bug: pytest.fail(str(bug)))
-    scheduler._calendar.add_listener(lambda _event: put_by.release(), EVENT_JOB_ADDED)
-    scheduler.start()
-    while put_by.acquire(blocking=False):
-        pass  # the calendar's own jobs
-    try:
-        scheduler.advance_soon(RotationId("resting"))
-        assert ran.get(timeout=LONG) == "resting"
-        put_by.acquire(timeout=LONG)
-        scheduler.resume(RotationId("resting"))
-        scheduler.resume(RotationId("left"))
-
-        assert ran.get(timeout=LONG) == "left"
-        assert ran.empty()
-    finally:
-        assert scheduler.stop(timedelta(seconds=LONG))
+    assert threads.runs.acquire(timeout=LONG)
