@@ -201,8 +201,9 @@ def build_voice(
     record: Record,
     scheduler: Scheduler,
     metrics: Metrics,
+    fence: Callable[[], None],
 ) -> Voice:
-    """The socket and the poster."""
+    """The socket and the poster; `fence` raises NotLeader when this process must not tell anything."""
     clock = SystemClock()
     token = slack.bot_token.get_secret_value()
     impatient = _counted(posting_client(token, base_url=slack.api_url), metrics)
@@ -232,6 +233,7 @@ def build_voice(
         channel=slack.channel,
         clock=clock,
         approvers=slack.approvers,
+        fence=fence,
     )
     return Voice(edge=edge, poster=poster)
 

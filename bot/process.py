@@ -53,6 +53,7 @@ def build_voice(
     looks: Looks,
     scheduler: BotScheduler,
     metrics: Metrics,
+    fence: Callable[[], None],
 ) -> Voice:
     """Everything that listens and speaks in Slack, not connected yet.
 
@@ -71,7 +72,14 @@ def build_voice(
         scheduler=scheduler,
     )
     return bootstrap.build_voice(
-        settings, slack, client=client, desk=desk, record=record, scheduler=scheduler, metrics=metrics
+        settings,
+        slack,
+        client=client,
+        desk=desk,
+        record=record,
+        scheduler=scheduler,
+        metrics=metrics,
+        fence=fence,
     )
 
 
@@ -235,6 +243,7 @@ class BotProcess:
             looks=self._looks,
             scheduler=self.scheduler,
             metrics=self._metrics,
+            fence=self._fence,
         )
         try:
             voice.edge.connect()

@@ -257,7 +257,8 @@ class Outbox(Protocol):
         """Messages whose time has come: redraws of what stands already, then posts, each oldest first.
 
         Redraws of one subject are one message. They come first because posts are told one a second:
-        a card would show what was so before a backlog of them.
+        a card would show what was so before a backlog of them. A post is not due while an earlier one
+        of its subject is put back: a thread keeps its order, over a restart too.
         """
 
     def delivered(self, queued: Queued, *, channel: str, ts: str, now: datetime) -> None:

@@ -226,6 +226,33 @@ def test_mere_pacing_is_no_attempt(record: Record) -> None:
     assert record.outbox.due(NOW + MINUTE, limit=1)[0].attempts == 0
 
 
+def test_a_post_is_not_due_while_an_earlier_one_of_its_subject_is_put_back(record: Record) -> None:
+    first, second = a_milestone("1"), a_milestone("2")
+    other = replace(a_milestone("3"), subject="report/other", placement=Placement.NEW)
+    record.put(a_card())
+    record.tell()
+    record.put(first, second, other, a_card())
+
+    [queued] = [queued for queued in record.outbox.due(NOW, limit=100) if queued.message == first]
+    record.outbox.postponed(queued, until=NOW + MINUTE, fault="internal_error")
+
+    assert record.due() == [a_card(), other], "neither a redraw nor another subject waits for it"
+    assert record.due(NOW + MINUTE) == [a_card(), first, second, other]
+    record.outbox.given_up(queued, now=NOW, fault="invalid_blocks")
+    assert record.due() == [a_card(), second, other], "nor anything for what is never told"
+
+
+def test_a_post_that_is_put_back_holds_up_no_earlier_one(record: Record) -> None:
+    first, second = a_milestone("1"), a_milestone("2")
+    record.put(a_card())
+    record.tell()
+    record.put(first, second)
+
+    record.outbox.postponed(record.outbox.due(NOW, limit=2)[1], until=NOW + MINUTE, fault="internal_error")
+
+    assert record.due() == [first]
+
+
 def test_a_message_that_was_given_up_is_never_due_again(record: Record) -> None:
     record.put(a_card())
     queued = record.first_due()

@@ -214,7 +214,19 @@ class FakeStore:
 
     def _ready(self, row: Row, now: datetime) -> bool:
         its_time = row.not_before is None or row.not_before <= now
-        return row.status == "waiting" and its_time and (row.placement in _HEADS or self._headed(row.subject))
+        headed = row.placement in _HEADS or self._headed(row.subject)
+        return row.status == "waiting" and its_time and headed and not self._would_overtake(row, now)
+
+    def _would_overtake(self, row: Row, now: datetime) -> bool:
+        return row.placement is not Placement.ANCHOR and any(
+            other.status == "waiting"
+            and other.subject == row.subject
+            and other.placement is not Placement.ANCHOR
+            and other.queued.id < row.queued.id
+            and other.not_before is not None
+            and other.not_before > now
+            for other in self.rows
+        )
 
     def _is_redraw(self, row: Row) -> bool:
         return row.placement is Placement.ANCHOR and self._anchors.get(row.subject) is not None

@@ -75,6 +75,7 @@ class House:
         self.slack_fails_with: list[SlackError] = []
         self.connect_fails_with: list[SlackError] = []
         self.processes: list[BotProcess] = []
+        self.fences: list[Callable[[], None]] = []
 
     def settings(self, *, health: str = "127.0.0.1:0") -> Settings:
         file = self.place / "bot.env"
@@ -103,7 +104,8 @@ class House:
     def meshes(self) -> dict[MeshName, MeshPorts]:
         return {MESH: MeshPorts(name=MESH, reader=self.cluster, writer=self.cluster)}
 
-    def _voice(self, *_: object, **__: object) -> Voice:
+    def _voice(self, *_: object, fence: Callable[[], None], **__: object) -> Voice:
+        self.fences.append(fence)
         if self.slack_fails_with:
             raise self.slack_fails_with.pop(0)
         voice = FakeVoice(self.did, fails_with=self.connect_fails_with)

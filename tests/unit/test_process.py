@@ -72,12 +72,13 @@ def test_a_lease_that_another_took_ends_it_and_says_why(house: House) -> None:
     after._close()
 
 
-def test_a_lease_that_cannot_be_renewed_stops_every_effect_until_it_can(
+def test_a_lease_that_cannot_be_renewed_stops_every_effect_and_message_until_it_can(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = house.process()
     with running(process):
         until(lambda: ready(house))
+        [fence_of_the_poster] = house.fences
 
         def locked(*_: object, **__: object) -> bool:
             raise StoreError("database is locked")
@@ -86,10 +87,13 @@ def test_a_lease_that_cannot_be_renewed_stops_every_effect_until_it_can(
         house.clock.pass_by(LEASE_LASTS)
         with pytest.raises(NotLeader, match="the database takes no writes"):
             process._fence()
+        with pytest.raises(NotLeader, match="the database takes no writes"):
+            fence_of_the_poster()
 
         monkeypatch.undo()
         process._renew_lease()
         process._fence()
+        fence_of_the_poster()
 
 
 def test_a_rotation_is_left_alone_while_the_lease_is_in_doubt(house: House) -> None:

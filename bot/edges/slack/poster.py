@@ -1,12 +1,12 @@
 """Tells what stands in the outbox: redraws first, posts in their order, within Slack's limits, until it is told.
 
 Nothing here sleeps while others wait: whatever cannot be said now is put back with a time. A message
-that Slack took but that could not be recorded as told is remembered and not said again; only a crash
-in that moment can say it twice.
+that Slack took but that could not be recorded as told is remembered and recorded before anything else
+is said; only a crash in that moment can say it twice.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -64,17 +64,21 @@ class Poster:
         channel: str,
         clock: Clock,
         approvers: Sequence[str],
+        fence: Callable[[], None],
         poll: timedelta = timedelta(seconds=1),
     ) -> None:
+        """`fence` is asked before every message; raises NotLeader when another process may tell it."""
         self._outbox = outbox
         self._store = store
         self._voice = Voice(client)
         self._channel = channel
         self._clock = clock
         self._approvers = tuple(approvers)
+        self._fence = fence
         self._poll = poll
-        self._told: dict[int, Told] = {}
-        self._held: dict[str, datetime] = {}
+        self._unrecorded: dict[int, tuple[Queued, Told]] = {}
+        self._held: set[str] = set()
+        """Subjects of which this pass put a post back: whatever follows of them waits for the next."""
         self._next_post: dict[str, datetime] = {}
         self._pacing: set[str] = set()
         """Channels in which this pass came too soon: whatever follows waits too, to keep the order."""
@@ -111,31 +115,42 @@ class Poster:
             try:
                 self.deliver_due()
             except RootkeeperError as error:
-                _log.warning("outbox not readable", reason=error.message)
+                _log.warning("nothing told", reason=error.message)
             except Exception as error:  # noqa: BLE001  (a bot without a voice must not stay so)
                 _log.error("poster failed", exc_info=error)
             self._woken.wait(self._poll.total_seconds())
             self._woken.clear()
 
     def deliver_due(self) -> int:
-        """One pass over what is due; gives how many messages were told."""
+        """One pass over what is due; gives how many messages were told.
+
+        Raises:
+            NotLeader: another process may be telling them.
+            StoreError: what is due cannot be read, or what was told not be recorded.
+        """
         told = 0
+        self._catch_up()
         self._pacing.clear()
+        self._held.clear()
         for queued in self._outbox.due(self._clock.now(), limit=BATCH):
             if self._stopping.is_set():
                 break
             told += self._deliver(queued)
         return told
 
+    def _catch_up(self) -> None:
+        """Record what was told and not recorded: a card's redraw would be posted as a second card."""
+        for queued, told in tuple(self._unrecorded.values()):
+            self._record(queued, told)
+
     def _deliver(self, queued: Queued) -> bool:
         """Tell one message, or put it back."""
+        self._fence()
         now = self._clock.now()
-        until = self._held.get(queued.message.subject, now)
-        if until > now and not self._is_redraw(queued):
-            self._outbox.postponed(queued, until=until, fault="")
+        if queued.message.subject in self._held and queued.message.placement is not Placement.ANCHOR:
             return False
         try:
-            told = self._told.get(queued.id) or self._tell(queued, now)
+            told = self._tell(queued, now)
         except _Paced:
             return False
         except RecordAbsent as error:
@@ -156,10 +171,9 @@ class Poster:
         return True
 
     def _record(self, queued: Queued, told: Told) -> None:
-        self._told[queued.id] = told
+        self._unrecorded[queued.id] = queued, told
         self._outbox.delivered(queued, channel=told.channel, ts=told.ts, now=self._clock.now())
-        del self._told[queued.id]
-        self._held.pop(queued.message.subject, None)
+        del self._unrecorded[queued.id]
         self._troubles.pop(_key(queued), None)
         _log.info("message told", id=queued.id, subject=queued.message.subject, edit=told.edit)
 
@@ -251,15 +265,9 @@ class Poster:
             return
         until = now + _back_off(fault, queued.attempts)
         self._outbox.postponed(queued, until=until, fault=fault.code)
-        if not self._is_redraw(queued):
-            self._held[queued.message.subject] = until  # or a later message would overtake this one
+        self._held.add(queued.message.subject)
         self._troubles[_key(queued)] = f"Slack: {fault.code}. {fault.hint}".strip()
         _log.warning("message not told yet", **said, until=until.isoformat(), hint=fault.hint)
-
-    def _is_redraw(self, queued: Queued) -> bool:
-        """A change of a message that stands already: it has no place in the order of posts."""
-        placement, subject = queued.message.placement, queued.message.subject
-        return placement is Placement.ANCHOR and self._outbox.anchor(subject) is not None
 
 
 _CHANNEL_FAULTS = frozenset({"channel_not_found", "is_archived", "not_in_channel"})

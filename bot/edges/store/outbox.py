@@ -1,7 +1,8 @@
 """Messages on their way: written with the change that they tell of, told by the poster later.
 
-A reply is not due before its subject has a message of its own to hang under; a redraw replaces a
-redraw that still waits. Marking a message needs no epoch: that it was told is true, whoever leads.
+A reply is not due before its subject has a message of its own to hang under, nor a post before an
+earlier one of its subject that was put back; a redraw replaces a redraw that still waits. Marking a
+message needs no epoch: that it was told is true, whoever leads.
 """
 
 from collections.abc import Iterable
@@ -106,7 +107,8 @@ class SqlOutbox:
         its_time = or_(messages.c.not_before.is_(None), messages.c.not_before <= now)
         ready = or_(messages.c.placement.in_(HEADS), _has_a_head())
         order = (case((_is_redraw(), 0), else_=1), messages.c.id)
-        query = select(messages).where(_waiting, its_time, ready).order_by(*order).limit(limit)
+        due = and_(_waiting, its_time, ready, not_(_would_overtake(now)))
+        query = select(messages).where(due).order_by(*order).limit(limit)
         with reading(self._engine) as connection:
             return tuple(_queued(row) for row in connection.execute(query))
 
@@ -148,6 +150,15 @@ class SqlOutbox:
 def _is_redraw() -> ColumnElement[bool]:
     """Whether it changes a message that stands already."""
     return and_(messages.c.placement == Placement.ANCHOR, _has_an_anchor())
+
+
+def _would_overtake(now: datetime) -> ColumnElement[bool]:
+    """Whether a post of the same subject that was written earlier was put back beyond now."""
+    other = messages.alias("put_back")
+    earlier = and_(other.c.subject == messages.c.subject, other.c.id < messages.c.id)
+    waits = and_(other.c.status == Status.WAITING, other.c.not_before > now)
+    posts = and_(other.c.placement != Placement.ANCHOR, messages.c.placement != Placement.ANCHOR)
+    return _exists(other, earlier, waits, posts)
 
 
 def _has_an_anchor() -> ColumnElement[bool]:

@@ -87,7 +87,13 @@ def slack() -> Iterator[RunningSlack]:
 def poster(slack: RunningSlack, store: FakeStore) -> Poster:
     client = posting_client(slack.bot_token, base_url=slack.api_url)
     return Poster(
-        store, store, client=client, channel=MESH_OPS, clock=RealClock(), approvers=(GRACE, APPROVERS)
+        store,
+        store,
+        client=client,
+        channel=MESH_OPS,
+        clock=RealClock(),
+        approvers=(GRACE, APPROVERS),
+        fence=lambda: None,
     )
 
 

@@ -11,7 +11,7 @@ from bot.core.ids import RotationId
 from bot.core.record import Change, Content, Event, Message, Placement, StragglerFile, rotation_subject
 from bot.core.rotation import RotationState
 from bot.edges.slack.poster import Poster
-from bot.errors import StoreError
+from bot.errors import NotLeader, StoreError
 from tests.fakes.slack import FakeSlackApi
 from tests.fakes.store import FakeStore
 from tests.unit.edges.slack_samples import (
@@ -38,6 +38,7 @@ class Desk:
         self.clock, self.api = StoppedClock(), FakeSlackApi()
         self.store = FakeStore(clock=self.clock)
         self.rotation = self.store.commit(Change(rotation=proposed()))
+        self.leads = True
         self.poster = self.restarted()
 
     def restarted(self) -> Poster:
@@ -48,8 +49,13 @@ class Desk:
             channel="C0MESH",
             clock=self.clock,
             approvers=APPROVERS,
+            fence=self.fence,
         )
         return self.poster
+
+    def fence(self) -> None:
+        if not self.leads:
+            raise NotLeader("another process took the lease")
 
     def say(self, placement: Placement, content: Content = CARD, subject: str = SUBJECT) -> None:
         message = Message(subject=subject, placement=placement, content=content)
@@ -362,6 +368,93 @@ def test_what_slack_took_but_the_record_did_not_is_not_said_twice() -> None:
 
     assert len(desk.posted()) == 1
     assert desk.statuses() == ["delivered"]
+
+
+def test_a_card_whose_telling_was_not_recorded_is_redrawn_and_not_posted_again() -> None:
+    desk = Desk()
+    real, desk.store.delivered = desk.store.delivered, _failing  # type: ignore[method-assign]
+    desk.say(Placement.ANCHOR)
+    with pytest.raises(StoreError):
+        desk.poster.deliver_due()
+
+    desk.say(Placement.ANCHOR)  # takes the place of the one that Slack has and the record does not
+    with pytest.raises(StoreError):
+        desk.poster.deliver_due()
+    desk.store.delivered = real  # type: ignore[method-assign]
+    desk.passes(4)
+
+    assert len(desk.posted()) == 1
+    assert [edit["ts"] for edit in desk.api.of("chat.update")] == ["1.000100"]
+    assert desk.statuses() == ["delivered"]
+
+
+def test_a_post_that_was_put_back_is_not_overtaken_over_a_restart() -> None:
+    desk = Desk()
+    desk.say(Placement.ANCHOR)
+    desk.passes(2)
+    desk.api.answers["chat.postMessage"] = ["internal_error", {"channel": "C0MESH", "ts": "3.3"}]
+    desk.milestone()
+    desk.milestone(Event.STEP_DONE)
+    desk.poster.deliver_due()
+
+    desk.restarted()
+    desk.passes(5)
+
+    assert ["Started" in call["text"] for call in desk.posted()[1:]] == [True, True, False]
+
+
+def test_a_post_that_times_out_is_not_overtaken_in_the_same_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    desk.say(Placement.ANCHOR)
+    desk.passes(2)
+    desk.api.answers["chat.postMessage"] = [TimeoutError(), {"channel": "C0MESH", "ts": "3.3"}]
+    desk.milestone()
+    desk.milestone(Event.STEP_DONE)
+    call = desk.api.api_call
+
+    def slow(method: str, **more: Any) -> Any:
+        desk.clock.pass_by(4 * SECOND)  # longer than posts are apart
+        return call(method, **more)
+
+    monkeypatch.setattr(desk.api, "api_call", slow)
+    desk.passes(5)
+
+    assert ["Started" in call["text"] for call in desk.posted()[1:]] == [True, True, False]
+
+
+def test_a_process_that_may_have_been_replaced_tells_nothing_until_it_leads() -> None:
+    desk = Desk()
+    desk.say(Placement.ANCHOR)
+    desk.say(Placement.NEW, CONTENTS["warning"], "warning/prod")
+    desk.leads = False
+
+    with pytest.raises(NotLeader):
+        desk.poster.deliver_due()
+
+    assert desk.posted() == []
+    desk.leads = True
+    desk.passes(3)
+    assert desk.statuses() == ["delivered", "delivered"]
+
+
+def test_a_process_that_is_replaced_in_the_middle_of_a_pass_tells_no_more_of_it() -> None:
+    desk = Desk()
+    desk.say(Placement.ANCHOR)
+    desk.passes(3)
+    desk.say(Placement.ANCHOR)
+    desk.milestone()
+    delivered = desk.store.delivered
+
+    def replaced(*args: Any, **more: Any) -> None:
+        delivered(*args, **more)
+        desk.leads = False
+
+    desk.store.delivered = replaced  # type: ignore[method-assign]
+    with pytest.raises(NotLeader):
+        desk.poster.deliver_due()
+
+    assert len(desk.api.of("chat.update")) == 1
+    assert desk.statuses() == ["delivered", "delivered", "waiting"]
 
 
 def _failing(*_: object, **__: object) -> None:
