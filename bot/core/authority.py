@@ -54,9 +54,6 @@ class Authority:
         """For people: `Citadel 1.4.10, self-signed root`."""
         return _TITLES[self.kind].format(version=f" {self.version}" if self.version else "")
 
-    def __str__(self) -> str:
-        return f"{self.kind} {self.version}".strip()
-
 
 _TITLES = {
     AuthorityKind.CITADEL_SELF_SIGNED: "Citadel{version}, self-signed root",

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from bot.core.certificates import Certificate
 from bot.core.issuing import CLOCK_SKEW
 from bot.core.keeping import keeping, why_unmanaged
-from bot.core.mesh import MeshSnapshot, Pod, Workload, WorkloadSecret
+from bot.core.mesh import MeshSnapshot, ObjectRef, Pod, Workload, WorkloadSecret
 from bot.core.versions import galley_keeps_its_serving_certificate, version_of_image
 
 DISTRIBUTION_WINDOW = timedelta(hours=3)
@@ -111,6 +111,11 @@ def restart_candidates(snapshot: MeshSnapshot) -> tuple[tuple[Workload, str], ..
         return (order[component.label] if component else 0, item[0].ref.name)
 
     return tuple(sorted(found, key=place))
+
+
+def rollout(ref: ObjectRef, verb: str) -> str:
+    """The command that has a Deployment or DaemonSet `restart`, or `resume` its rollouts."""
+    return f"`kubectl -n {ref.namespace} rollout {verb} {ref.kind.lower()}/{ref.name}`"
 
 
 def pods_of(workload: Workload, snapshot: MeshSnapshot) -> tuple[Pod, ...]:

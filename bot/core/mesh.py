@@ -133,6 +133,8 @@ class Workload:
     autoscaled: bool = False
     replaced_by_hand: bool = False
     """Its update strategy is OnDelete: a changed template reaches only pods that somebody deletes."""
+    paused: bool = False
+    """Its rollouts are paused: a changed template reaches no pod until somebody resumes them."""
     trouble: str = ""
     """Why pods are not ready, from their statuses, in words; empty when they are."""
 

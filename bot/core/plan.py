@@ -98,7 +98,7 @@ class Plan:
     namespace: str
     cluster_uid: ClusterUid
     authority: str
-    """The kind of CA and its version: `citadel_self_signed 1.4.10`."""
+    """What signs this mesh, for people: `Citadel 1.4.10, self-signed root`."""
     secret: SecretState
     """The CA secret as it must be when this starts."""
     secret_ref: ObjectRef

@@ -59,7 +59,7 @@ def plan_extension(
         mesh=snapshot.mesh,
         namespace=snapshot.namespace,
         cluster_uid=snapshot.cluster_uid,
-        authority=str(mesh.authority),
+        authority=mesh.authority.title,
         secret=mesh.secret.state,
         secret_ref=mesh.secret.ref,
         backup_ref=backup,
@@ -94,13 +94,15 @@ def _spread(mesh: CitadelMesh) -> tuple[Step, ...]:
 
 def _restart(workload: Workload, reason: str) -> Step:
     component = component_of(workload)
-    by_hand = (
-        "; its update strategy is OnDelete, so somebody must delete its pods" * workload.replaced_by_hand
-    )
+    hands = ""
+    if workload.replaced_by_hand:
+        hands = "; its update strategy is OnDelete, so somebody must delete its pods"
+    elif workload.paused:
+        hands = "; its rollouts are paused, so somebody must resume them"
     return make_step(
         StepKind.RESTART,
         target=workload.ref,
-        why=reason + by_hand,
+        why=reason + hands,
         felt=component.felt if component else "",
     )
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from bot.core.authority import Authority, recognise
 from bot.core.certificates import Certificate
 from bot.core.checks.table import HOLDERS
-from bot.core.components import RESTART_MARK, Reissues, pods_of, started_after
+from bot.core.components import RESTART_MARK, Reissues, pods_of, rollout, started_after
 from bot.core.findings import Verdict
 from bot.core.mesh import MeshSnapshot, ObjectRef, Part, SecretState, Workload
 from bot.core.plan import Step, StepKind
@@ -226,17 +226,20 @@ def _rolled_over(run: Run) -> Proof:
 def _not_rolled_over(workload: Workload, *, marked: bool) -> Straggler:
     if workload.replaced_by_hand and workload.observed and workload.updated < workload.desired:
         return _waiting_for_hands(workload)
-    where = f"kubectl -n {workload.ref.namespace}"
+    if workload.paused:
+        return Straggler(
+            what=str(workload.ref), reason="its rollouts are paused", cure=rollout(workload.ref, "resume")
+        )
     if workload.settled and not marked:
         return Straggler(
             what=str(workload.ref),
             reason="somebody changed its pod template since it was restarted, and its pods are older",
-            cure=f"`{where} rollout restart {workload.ref.kind.lower()}/{workload.ref.name}`",
+            cure=rollout(workload.ref, "restart"),
         )
     return Straggler(
         what=str(workload.ref),
         reason=workload.trouble or f"{workload.ready} of {workload.desired} ready, {workload.total} in all",
-        cure=f"`{where} describe pod` shows why a pod is not ready",
+        cure=f"`kubectl -n {workload.ref.namespace} describe pod` shows why a pod is not ready",
     )
 
 

@@ -43,7 +43,7 @@ def a_plan(mesh: MeshName = PROD) -> Plan:
         mesh=mesh,
         namespace="istio-system",
         cluster_uid=ClusterUid("c0ffee"),
-        authority="citadel_self_signed 1.4.10",
+        authority="Citadel 1.4.10, self-signed root",
         secret=SecretState(uid="u", resource_version="7", digests=(("ca-cert.pem", "d" * 64),)),
         secret_ref=SECRET,
         backup_ref=replace(SECRET, name="rootkeeper-backup"),

@@ -86,6 +86,35 @@ def test_an_annotation_of_the_template_replaces_every_pod_and_never_lacks_one(si
     assert (progressing.status, progressing.reason) == ("True", "NewReplicaSetAvailable")
 
 
+def test_while_rollouts_are_paused_a_changed_template_reaches_no_pod(side: Side) -> None:
+    apps = side.api("AppsV1Api")
+    name = "paused"
+    apps.create_namespaced_deployment(side.namespace, deployment(name))
+    eventually(lambda: settled(apps.read_namespaced_deployment(name, side.namespace)))
+    old = set(pods_of(side, name))
+
+    def left_as_it_is() -> bool:
+        status = apps.read_namespaced_deployment(name, side.namespace).status
+        told = {(each.type, each.status, each.reason) for each in status.conditions}
+        counts = (status.replicas, status.updated_replicas, status.ready_replicas)
+        seen = bool(status.observed_generation == patched.metadata.generation)
+        return seen and counts == (2, None, 2) and ("Progressing", "Unknown", "DeploymentPaused") in told
+
+    body = restart("now")
+    body["spec"]["paused"] = True
+    patched = apps.patch_namespaced_deployment(name, side.namespace, body, _content_type=MERGE)
+    eventually(left_as_it_is)
+    assert set(pods_of(side, name)) == old
+
+    apps.patch_namespaced_deployment(name, side.namespace, {"spec": {"paused": False}}, _content_type=MERGE)
+    eventually(
+        lambda: (
+            settled(apps.read_namespaced_deployment(name, side.namespace))
+            and not old & set(pods_of(side, name))
+        )
+    )
+
+
 def test_a_deleted_pod_of_a_deployment_is_replaced(side: Side) -> None:
     apps = side.api("AppsV1Api")
     apps.create_namespaced_deployment(side.namespace, deployment("replaced"))

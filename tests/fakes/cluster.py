@@ -131,7 +131,7 @@ class FakeCluster:
     def settle(self) -> None:
         """End every rollout; a restarted process reads the root as it is now."""
         for part in self.plane:
-            if part.rolling and not part.by_hand:
+            if part.rolling and not part.held:
                 self._start(part)
 
     def delete_pods(self, component: str) -> None:

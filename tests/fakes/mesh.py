@@ -40,12 +40,19 @@ class Plane:
     starts: int = 0
     by_hand: bool = False
     """A changed template reaches only pods that somebody deletes."""
+    paused: bool = False
+    """A changed template reaches no pod until somebody sets this back."""
     made_at: datetime | None = None
     """When its pod was made; None for one whose container was only started again in place."""
 
     @property
     def ref(self) -> ObjectRef:
         return ObjectRef(kind="Deployment", namespace=SYSTEM, name=f"istio-{self.component}")
+
+    @property
+    def held(self) -> bool:
+        """No new pod comes by itself."""
+        return self.by_hand or self.paused
 
     def workload(self) -> Workload:
         return Workload(
@@ -54,12 +61,13 @@ class Plane:
             labels=(("app", self.component), ("istio", self.component)),
             containers=(self._container,),
             desired=1,
-            updated=0 if self.rolling and self.by_hand else 1,
+            updated=0 if self.rolling and self.held else 1,
             ready=1,  # of a rollout: the old one, which stays until the new one is ready
-            total=2 if self.rolling and not self.by_hand else 1,
+            total=2 if self.rolling and not self.held else 1,
             observed=True,
             restarted_at=self.restarted_at,
             replaced_by_hand=self.by_hand,
+            paused=self.paused,
             trouble=self.trouble,
         )
 

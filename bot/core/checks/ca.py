@@ -12,6 +12,7 @@ from bot.core.authority import AuthorityKind
 from bot.core.certificates import MIN_RSA_BITS, SIGNING_CURVES, UNPARSABLE, Certificate
 from bot.core.checks.holders import nothing_at_stake
 from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
+from bot.core.components import rollout
 from bot.core.findings import Severity
 from bot.core.flags import variable
 from bot.core.mesh import CaSecret, Part
@@ -324,6 +325,11 @@ def healthy(scene: Scene) -> Judged | None:
         )
     if workload.desired == 0:
         return not_ok(f"{workload.ref} is scaled to 0: nothing issues certificates")
+    if workload.paused:
+        return not_ok(
+            f"{workload.ref} has its rollouts paused: a restart would not reach its pods",
+            hint=f"Ask whoever paused them, then {rollout(workload.ref, 'resume')}.",
+        )
     return ok(f"{workload.ref}: {workload.ready} of {workload.desired} ready, no rollout under way")
 
 

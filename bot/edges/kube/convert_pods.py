@@ -131,6 +131,7 @@ def workload(
         restarted_at=(template.metadata.annotations or {}).get(RESTARTED_AT, ""),
         autoscaled=f"{meta.namespace}/{own}" in autoscaled,
         replaced_by_hand=bool(found.spec.update_strategy and found.spec.update_strategy.type == "OnDelete"),
+        paused=bool(found.spec.paused),
         trouble=_workload_trouble(status.conditions or (), members),
     )
 

@@ -301,6 +301,7 @@ class WorkloadSpec(Wire, frozen=True):
     """`spec` of a Deployment or DaemonSet."""
 
     replicas: int | None = None
+    paused: bool | None = None
     update_strategy: UpdateStrategy | None = None
     template: Template = Template()
 

@@ -164,6 +164,7 @@ class _Rollout:
         self._insider = insider
         self._deployment = deployment
         self._desired: int = deployment["spec"].get("replicas", 1)
+        self._paused: bool = deployment["spec"].get("paused", False)
         self._sets = [each for each in self._all(REPLICA_SETS) if owner_uid(each) == uid_of(deployment)]
         uids = {uid_of(each) for each in self._sets}
         self._pods = [each for each in self._all(PODS) if owner_uid(each) in uids]
@@ -174,16 +175,20 @@ class _Rollout:
     def step(self) -> None:
         """Scale one notch, make or delete pods, write the statuses."""
         current = self._current()
-        self._scale(current)
+        if current and not self._paused:
+            self._scale(current)
         for each in self._fresh_sets():
             self._fill(each)
         self._report(current)
 
-    def _current(self) -> Json:
+    def _current(self) -> Json | None:
+        """The set of the present template; none is made for it while rollouts are paused."""
         digest = template_hash(self._deployment["spec"]["template"])
         for each in self._sets:
             if labels_of(each).get("pod-template-hash") == digest:
                 return each
+        if self._paused:
+            return None
         revisions = [int((meta(each).get("annotations") or {}).get(_REVISION, 0)) for each in self._sets]
         made = replica_set(self._deployment, replicas=0, revision=max(revisions, default=0) + 1)
         created = self._insider.create(made)
@@ -251,9 +256,9 @@ class _Rollout:
         if replicas.get("status") != status:
             self._insider.update({**_unversioned(replicas), "status": status}, subresource="status")
 
-    def _report(self, current: Json) -> None:
+    def _report(self, current: Json | None) -> None:
         pods = self._live()
-        updated = [pod for pod in pods if owner_uid(pod) == uid_of(current)]
+        updated = [pod for pod in pods if current and owner_uid(pod) == uid_of(current)]
         ready = sum(map(is_ready, pods))
         counts = {
             "replicas": len(pods),
@@ -272,14 +277,20 @@ class _Rollout:
     def _floor(self) -> int:
         return self._desired - self._limits()[1]
 
-    def _conditions(self, current: Json, *, enough: bool, done: bool) -> list[Json]:
-        name = name_of(current)
+    def _conditions(self, current: Json | None, *, enough: bool, done: bool) -> list[Json]:
+        name = name_of(current) if current else ""
         reason = "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable"
         available = _condition("Available", holds=enough, reason=reason)
         available["message"] = f"Deployment {'has' if enough else 'does not have'} minimum availability."
         progressing = _condition("Progressing", holds=True, reason="ReplicaSetUpdated")
         progressing["message"] = f'ReplicaSet "{name}" is progressing.'
-        if done:
+        if self._paused:
+            progressing |= {
+                "status": "Unknown",
+                "reason": "DeploymentPaused",
+                "message": "Deployment is paused",
+            }
+        elif done:
             progressing["reason"] = "NewReplicaSetAvailable"
             progressing["message"] = f'ReplicaSet "{name}" has successfully progressed.'
         old = {each["type"]: each for each in path(self._deployment, "status", "conditions") or []}

@@ -185,11 +185,10 @@ def test_a_citadel_whose_container_was_renamed_is_recognised_by_its_label() -> N
 
 def test_the_version_is_of_the_image_and_empty_where_that_tells_none() -> None:
     assert recognise(a_mesh()).version == "1.4.10"
-    assert str(recognise(a_mesh())) == "citadel_self_signed 1.4.10"
+    assert recognise(a_mesh()).title == "Citadel 1.4.10, self-signed root"
     assert recognise(mesh_with(an_istiod())).version == "1.9.1"
     unversioned = recognise(mesh_with(a_citadel(version="latest")))
-    assert (unversioned.version, str(unversioned)) == ("", "citadel_self_signed")
-    assert unversioned.title == "Citadel, self-signed root"
+    assert (unversioned.version, unversioned.title) == ("", "Citadel, self-signed root")
 
 
 # --- where its root is --------------------------------------------------------------------------------

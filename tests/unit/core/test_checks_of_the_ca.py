@@ -142,6 +142,8 @@ CASES = {
         table.HEALTHY, citadel(ready=0, trouble="CrashLoopBackOff"), "not_ok warning", "CrashLoopBackOff"),
     "Citadel is scaled to nothing": Case(
         table.HEALTHY, citadel(desired=0, updated=0, ready=0, total=0), "not_ok warning", "scaled to 0"),
+    "its rollouts are paused": Case(
+        table.HEALTHY, citadel(paused=True), "not_ok warning", "a restart would not reach its pods"),
     "another CA's Deployment is not judged": Case(table.HEALTHY, PLUGGED, "silent"),
     "one replica": Case(table.REPLICAS, a_mesh(), "silent"),
     "two replicas": Case(

@@ -152,7 +152,7 @@ def a_plan() -> Plan:
         mesh=PROD,
         namespace="istio-system",
         cluster_uid=UID,
-        authority="citadel_self_signed 1.4.10",
+        authority="Citadel 1.4.10, self-signed root",
         secret=SecretState(uid="s1", resource_version="7", digests=(("ca-cert.pem", "00"),)),
         secret_ref=ObjectRef(kind="Secret", namespace="istio-system", name="istio-ca-secret"),
         backup_ref=ObjectRef(kind="Secret", namespace="istio-system", name="rootkeeper-backup"),

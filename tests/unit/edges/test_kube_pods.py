@@ -167,6 +167,15 @@ def test_a_daemon_set_may_have_to_be_replaced_by_hand(strategy: str | None, *, b
     assert made.replaced_by_hand is by_hand
 
 
+@pytest.mark.parametrize("paused", [True, False, None])
+def test_a_deployment_may_have_its_rollouts_paused(paused: bool | None) -> None:  # noqa: FBT001
+    found = WORKLOAD.decode(json.dumps({"spec": {"paused": paused}}))
+
+    made = convert_pods.workload("Deployment", found, autoscaled=frozenset(), pods=())
+
+    assert made.paused is bool(paused)
+
+
 def test_a_daemon_set_is_counted_by_its_nodes() -> None:
     counts = {
         "desiredNumberScheduled": 4,

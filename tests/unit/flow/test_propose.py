@@ -99,6 +99,10 @@ def _rolling(cluster: FakeCluster) -> None:
     cluster.of_plane("citadel").rolling = True
 
 
+def _rollouts_paused(cluster: FakeCluster) -> None:
+    cluster.of_plane("citadel").paused = True
+
+
 @pytest.mark.parametrize(
     ("disturb", "check_id"),
     [
@@ -111,6 +115,7 @@ def _rolling(cluster: FakeCluster) -> None:
         (_empty, "ca.readable"),
         (_skewed, "env.clock"),
         (_rolling, "ca.healthy"),
+        (_rollouts_paused, "ca.healthy"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -293,16 +298,17 @@ def test_whom_nobody_restarts_need_not_be_restartable() -> None:
     assert drafted(world).plan is not None
 
 
-def test_a_part_whose_pods_must_be_deleted_by_hand_is_told_in_the_plan() -> None:
+@pytest.mark.parametrize(
+    ("held", "words"), [("by_hand", "somebody must delete its pods"), ("paused", "somebody must resume them")]
+)
+def test_a_part_whose_pods_do_not_follow_by_themselves_is_told_in_the_plan(held: str, words: str) -> None:
     world = World()
     plain = drafted(world).plan
-    world.cluster.of_plane("pilot").by_hand = True
+    setattr(world.cluster.of_plane("pilot"), held, True)
 
     plan = drafted(world).plan
 
     assert plain is not None
     assert plan is not None
-    assert [step.why for step in plan.steps if "OnDelete" in step.why] == [
-        step.why for step in plan.steps if step.id == "restart-deployment-istio-pilot"
-    ]
-    assert not [step.why for step in plain.steps if "OnDelete" in step.why]
+    assert [step.id for step in plan.steps if words in step.why] == ["restart-deployment-istio-pilot"]
+    assert not [step.id for step in plain.steps if words in step.why]

@@ -196,6 +196,25 @@ def test_citadel_that_vanishes_while_it_restarts_pauses_at_once() -> None:
     assert world.clock.now() - began < timedelta(minutes=1)
 
 
+def test_a_part_whose_rollouts_are_paused_is_waited_for_with_its_cure() -> None:
+    world = World()
+    world.cluster.of_plane("pilot").paused = True
+    world.running("restart-deployment-istio-pilot")
+
+    for _ in range(6):
+        world.advance()
+        world.clock.pass_by(timedelta(seconds=10))
+    current = world.rotation.current
+    assert current is not None
+    (waiting,) = current[1].stragglers
+    world.cluster.of_plane("pilot").paused = False
+    world.run()
+
+    assert waiting.reason == "its rollouts are paused"
+    assert waiting.cure == "`kubectl -n istio-system rollout resume deployment/istio-pilot`"
+    assert world.state is RotationState.DONE
+
+
 def test_pods_that_must_be_deleted_by_hand_are_waited_for_and_named() -> None:
     world = World()
     world.cluster.of_plane("pilot").by_hand = True

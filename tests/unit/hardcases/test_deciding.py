@@ -50,7 +50,7 @@ CHANGING: list[tuple[str, Callable[[Plan], Plan]]] = [
     ("another mesh", lambda p: replace(p, mesh=MeshName("dev"))),
     ("another namespace", lambda p: replace(p, namespace="mesh-b")),
     ("row 63: another cluster", lambda p: replace(p, cluster_uid=ClusterUid("other"))),
-    ("another version of the CA", lambda p: replace(p, authority="citadel_self_signed 1.4.9")),
+    ("another version of the CA", lambda p: replace(p, authority="Citadel 1.4.9, self-signed root")),
     ("row 54: other bytes in the secret", lambda p: replace(p, secret=p.secret.with_value("ca-cert.pem", b"x"))),
     ("row 54: another key in the secret", lambda p: replace(p, secret=p.secret.with_value("ca-key.pem", b"x"))),
     ("row 32: the secret was made anew", lambda p: replace(p, secret=replace(p.secret, uid="other"))),

@@ -95,7 +95,7 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
     return [
         ("Mesh", f"{code(plan.mesh, 60)} in namespace {code(plan.namespace, 60)}"),
         ("Cluster UID", code(plan.cluster_uid[:8])),
-        ("What signs this mesh", code(plan.authority)),
+        ("What signs this mesh", safe(plan.authority)),
         ("Blast radius", f"{secrets}, {proxies}, {count(touched.namespaces, 'namespace')}"),
         ("Takes", f"about {span(plan.takes)}"),
         ("Restarts", _felt(plan)),
