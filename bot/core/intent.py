@@ -14,6 +14,9 @@ MIN_LIFETIME = timedelta(days=90)
 """Citadel's workload certificates live 90 days; a shorter root would die under them."""
 MAX_LIFETIME = timedelta(days=20 * 365)
 
+QUOTES = "\"'“”‘’"
+"""Phones make the curved ones."""
+
 _DURATION = re.compile(r"^(\d{1,5})(d|y)$")
 
 
@@ -52,7 +55,7 @@ class NotUnderstood:
 def read_command(text: str, *, meshes: Sequence[MeshName]) -> Intent | NotUnderstood:
     """Read what was typed: `verb [mesh] [lifetime=10y] [reason…]`.
 
-    The mesh may be left out when there is exactly one.
+    The mesh may be left out when there is exactly one; before a reason only if that is quoted.
     """
     words = text.split()
     if not words:
@@ -85,24 +88,26 @@ def _verb(word: str) -> Verb | NotUnderstood:
 def _with_mesh(verb: Verb, words: list[str], meshes: Sequence[MeshName]) -> Intent | NotUnderstood:
     if words and words[0] in meshes:
         return _with_details(verb, MeshName(words[0]), words[1:])
-    if verb is Verb.TRANSITION and words and len(meshes) == 1 and _is_detail(words):
+    if verb is Verb.TRANSITION and words and len(meshes) == 1 and _is_detail(words[0]):
         return _with_details(verb, meshes[0], words)
     if words:
-        return _unknown_mesh(words[0], meshes)
+        return _unknown_mesh(words[0], meshes, reason=verb is Verb.TRANSITION and len(words) > 1)
     if verb is Verb.STATUS or len(meshes) == 1:
         return Intent(verb=verb, mesh=meshes[0])
     return NotUnderstood(sentence=f"Which mesh? One of: {', '.join(meshes)}.")
 
 
-def _is_detail(words: list[str]) -> bool:
-    """A lone unknown word is a mistyped mesh; `lifetime=…` or a sentence is not."""
-    return words[0].startswith(("lifetime=", "reason=")) or len(words) > 2
+def _is_detail(word: str) -> bool:
+    """What no mesh is called. A bare word is always a mesh: taken for the beginning of a reason, a mistyped
+    one would plan the rotation of another."""
+    return word.startswith(("lifetime=", "reason=", *QUOTES))
 
 
-def _unknown_mesh(word: str, meshes: Sequence[MeshName]) -> NotUnderstood:
+def _unknown_mesh(word: str, meshes: Sequence[MeshName], *, reason: bool) -> NotUnderstood:
     close = difflib.get_close_matches(word, list(meshes), n=1, cutoff=0.5)
     meant = f" Did you mean `{close[0]}`?" if close else f" Known: {', '.join(meshes)}."
-    return NotUnderstood(sentence=f"There is no mesh `{word[:40]}`.{meant}")
+    order = " A reason comes after the mesh." if reason else ""
+    return NotUnderstood(sentence=f"There is no mesh `{word[:40]}`.{meant}{order}")
 
 
 def _with_details(verb: Verb, mesh: MeshName, words: list[str]) -> Intent | NotUnderstood:
@@ -122,7 +127,7 @@ def _with_details(verb: Verb, mesh: MeshName, words: list[str]) -> Intent | NotU
             lifetime = read
         else:
             rest.append(word)
-    reason = " ".join(rest).removeprefix("reason=").strip("\"'")[:MAX_REASON]
+    reason = " ".join(rest).removeprefix("reason=").strip(QUOTES)[:MAX_REASON]
     return Intent(verb=verb, mesh=mesh, lifetime=lifetime, reason=reason, spelled_out=bool(words))
 
 

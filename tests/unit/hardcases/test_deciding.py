@@ -334,6 +334,7 @@ UNDERSTOOD: list[tuple[str, tuple[MeshName, ...], Intent]] = [
     ("transition lifetime=90d", ONE, wanted(Verb.TRANSITION, lifetime=90 * DAY, spelled_out=True)),
     ("transition prod lifetime=20y it ends soon", ONE,
      wanted(Verb.TRANSITION, lifetime=20 * YEAR, reason="it ends soon", spelled_out=True)),
+    ("transition “it ends soon”", ONE, wanted(Verb.TRANSITION, reason="it ends soon", spelled_out=True)),
     ('transition prod reason="it ends"', ONE,
      wanted(Verb.TRANSITION, reason="it ends", spelled_out=True)),
 ]  # fmt: skip
@@ -355,6 +356,9 @@ ASKED_BACK: list[tuple[str, tuple[MeshName, ...], str]] = [
     ("check prodd", TWO, "prod"),
     ("check PROD", TWO, "PROD"),
     ("transition prof", ONE, "prod"),
+    ("transition stage root ends soon", ONE, "stage"),
+    ("transition stage lifetime=5y INC-1", ONE, "stage"),
+    ("transition the root ends soon", ONE, "A reason comes after the mesh."),
     ("check prod now", ONE, "now"),
     ("transition prod lifetime=", ONE, "10y"),
     ("transition prod lifetime=10", ONE, "10y"),
