@@ -20,6 +20,7 @@ from bot.edges.metrics import CountingReader, CountingStore, Metrics
 from bot.edges.scheduler import BotScheduler
 from bot.edges.slack.app import SlackEdge, posting_client, web_client
 from bot.edges.slack.directory import SlackDirectory
+from bot.edges.slack.faults import fault_of
 from bot.edges.slack.poster import Poster
 from bot.edges.slack.replies import SlackReplies
 from bot.edges.store.engine import open_database
@@ -152,7 +153,8 @@ def slack_client(slack: SlackSettings, *, metrics: Metrics) -> WebClient:
 
 
 def _counted(client: WebClient, metrics: Metrics) -> WebClient:
-    client.api_call = metrics.counted(client.api_call)  # type: ignore[method-assign]
+    counted = metrics.counted(client.api_call, name_of=lambda error: fault_of(error).code)
+    client.api_call = counted  # type: ignore[method-assign]
     return client
 
 

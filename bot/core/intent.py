@@ -14,7 +14,7 @@ MIN_LIFETIME = timedelta(days=90)
 """Citadel's workload certificates live 90 days; a shorter root would die under them."""
 MAX_LIFETIME = timedelta(days=20 * 365)
 
-QUOTES = "\"'“”‘’"
+QUOTES = "\"'“”"
 """Phones make the curved ones."""
 
 _DURATION = re.compile(r"^(\d{1,5})(d|y)$")
@@ -98,8 +98,11 @@ def _with_mesh(verb: Verb, words: list[str], meshes: Sequence[MeshName]) -> Inte
 
 
 def _is_detail(word: str) -> bool:
-    """What no mesh is called. A bare word is always a mesh: taken for the beginning of a reason, a mistyped
-    one would plan the rotation of another."""
+    """What no mesh is called.
+
+    A bare word is always a mesh: taken for the beginning of a reason, a mistyped one would plan the
+    rotation of another.
+    """
     return word.startswith(("lifetime=", "reason=", *QUOTES))
 
 

@@ -82,15 +82,17 @@ class Metrics:
         """A call to Slack ended: `ok`, or Slack's error code."""
         self._slack_calls.labels(method, result).inc()
 
-    def counted(self, call: Callable[..., T]) -> Callable[..., T]:
-        """A Slack client's `api_call`, counted: its first argument is the method's name."""
+    def counted(self, call: Callable[..., T], *, name_of: Callable[[Exception], str]) -> Callable[..., T]:
+        """A Slack client's `api_call`, counted: its first argument is the method's name.
+
+        `name_of` gives a fault's name, one of few: each is a time series.
+        """
 
         def counting(method: str, /, *args: Any, **named: Any) -> T:
             try:
                 answer = call(method, *args, **named)
             except Exception as error:
-                response = getattr(error, "response", None)
-                self.slack_called(method, response["error"] if response else type(error).__name__)
+                self.slack_called(method, name_of(error))
                 raise
             self.slack_called(method, "ok")
             return answer

@@ -4,10 +4,12 @@ Source: the error tables of the Web API methods (docs.slack.dev) and facts/slack
 """
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from http.client import HTTPException
+from typing import Any
 
 from slack_sdk.errors import SlackApiError, SlackClientError
 
@@ -31,6 +33,9 @@ class Kind(StrEnum):
     """Slack will never take this content."""
     PASSING = "passing"
     """Slack or the network, for now: back off and try again."""
+    REFUSED = "refused"
+    """A no whose word is not known here (workspaces have policies of their own): tried for a while, then
+    given up, or it would hold up everything that follows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +44,7 @@ class Fault:
 
     kind: Kind
     code: str
-    """Slack's own word, or the exception's name."""
+    """Slack's own word, `HTTP 502` where it answered without one, or the exception's name."""
     retry_after: timedelta | None = None
     needed: str = ""
     """The scope that is missing."""
@@ -91,7 +96,16 @@ _KINDS = {
         "too_many_attachments",
         "markdown_text_conflict",
     ),
+    Kind.PASSING: (
+        "internal_error",
+        "fatal_error",
+        "service_unavailable",
+        "request_timeout",
+        "team_added_to_org",
+        "accesslimited",
+    ),
 }
+_WORD = re.compile("[a-z][a-z0-9_]{0,79}")
 _KIND_OF = {code: kind for kind, codes in _KINDS.items() for code in codes}
 
 _COPY_AGAIN = "Copy the bot token (xoxb-…) from OAuth & Permissions of the installed app into the settings."
@@ -122,10 +136,20 @@ def fault_of(error: BaseException) -> Fault:
     response = error.response
     status = getattr(response, "status_code", 200)
     data = response.data if isinstance(getattr(response, "data", None), dict) else {}
-    code = str(data.get("error") or f"HTTP {status}")
+    code = word_of(response)
     if status == 429 or code in ("ratelimited", "rate_limited"):
         return Fault(kind=Kind.PACED, code="ratelimited", retry_after=_retry_after(response.headers))
-    return Fault(kind=_KIND_OF.get(code, Kind.PASSING), code=code, needed=str(data.get("needed") or ""))
+    unknown = Kind.REFUSED if _WORD.fullmatch(code) else Kind.PASSING
+    return Fault(kind=_KIND_OF.get(code, unknown), code=code, needed=str(data.get("needed") or ""))
+
+
+def word_of(response: Any) -> str:
+    """The error of a failed answer; `HTTP 502` where it has none. slack_sdk puts a proxy's whole page there."""
+    data = getattr(response, "data", None)
+    word = data.get("error") if isinstance(data, dict) else None
+    if isinstance(word, str) and _WORD.fullmatch(word):
+        return word
+    return f"HTTP {getattr(response, 'status_code', 'error')}"
 
 
 def _retry_after(headers: object) -> timedelta:

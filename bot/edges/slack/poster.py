@@ -2,7 +2,8 @@
 
 Nothing here sleeps while others wait: whatever cannot be said now is put back with a time. A message
 that Slack took but that could not be recorded as told is remembered and recorded before anything else
-is said; only a crash in that moment can say it twice.
+is said. What may be said twice is a post whose answer never came (a time-out, a crash): Slack has no
+key by which it would know it again.
 """
 
 import threading
@@ -42,6 +43,10 @@ STALE_AFTER = timedelta(hours=24)
 CLOSED_FOR = timedelta(minutes=1)
 """Between tries when a person has to do something first: invite the bot, unarchive, a new token."""
 LONGEST_BACK_OFF = timedelta(minutes=5)
+FILE_TRIES = 5
+"""Half a minute; then a message says it: the way to Slack's file servers may be closed for good."""
+MOST_REFUSALS = 12
+"""Twenty minutes with the back-off; then the rest of the thread goes on without it."""
 WAIT_FOR_ANCHOR = timedelta(minutes=1)
 """A reply whose thread is gone waits this long for a new one, then stands in the channel by itself."""
 
@@ -163,7 +168,7 @@ class Poster:
             raise
         except Exception as error:  # noqa: BLE001  (a message that cannot be drawn must not stop the others)
             _log.error("message not drawn", reference=_reference(queued), exc_info=error)
-            self._put_back(queued, Fault(kind=Kind.PASSING, code=f"bug, {_reference(queued)}"), now=now)
+            self._put_back(queued, Fault(kind=Kind.REFUSED, code=f"bug, {_reference(queued)}"), now=now)
             return False
         if told is None:
             return False
@@ -241,6 +246,7 @@ class Poster:
                 thread_ts=thread_ts,
                 broadcast=bool(thread_ts) and queued.message.placement is Placement.BROADCAST,
                 reference=_reference(queued),
+                with_files=queued.attempts < FILE_TRIES,
             )
         except SLACK_TROUBLE as error:
             if wait := fault_of(error).retry_after:
@@ -258,7 +264,8 @@ class Poster:
         """Not told: later, or never."""
         said: dict[str, Any] = {"id": queued.id, "subject": queued.message.subject, "fault": fault.code}
         stale = now - queued.created_at >= STALE_AFTER and isinstance(queued.message.content, FLEETING)
-        if fault.kind is Kind.UNSAYABLE or stale:
+        refused = fault.kind is Kind.REFUSED and queued.attempts >= MOST_REFUSALS
+        if fault.kind is Kind.UNSAYABLE or refused or stale:
             self._outbox.given_up(queued, now=now, fault=fault.code)
             self._troubles.pop(_key(queued), None)
             _log.error("message given up", **said)

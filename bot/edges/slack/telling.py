@@ -16,8 +16,8 @@ from bot.edges.slack.render.words import code, cut
 from bot.flow.ports import Anchor
 
 _PLAIN_TEXT = 3000
-_NO_FILES = ("missing_scope", "not_allowed_token_type", "file_uploads_disabled", "storage_limit_reached")
-"""Answers to an upload that another try will not change; a message says the same in fewer words."""
+_SOON = (Kind.PACED, Kind.PASSING)
+"""Faults of an upload that another try may change; after any other a message says it in fewer words."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,9 +46,10 @@ class Voice:
         thread_ts: str,
         broadcast: bool,
         reference: str,
+        with_files: bool,
     ) -> Told:
-        """A new message; a StragglerFile as a file when there is a thread for it."""
-        if isinstance(content, StragglerFile) and thread_ts and self._upload(content, channel, thread_ts):
+        """A new message; a StragglerFile as a file if there is a thread for it and `with_files`."""
+        if with_files and thread_ts and self._upload(content, channel, thread_ts):
             return Told(channel=channel, ts=thread_ts)
         place: dict[str, Any] = {"channel": channel, "unfurl_links": False, "unfurl_media": False}
         if thread_ts:
@@ -68,8 +69,10 @@ class Voice:
             self._client.chat_update(**place, **_plainer(shown, error, reference))
         return Told(channel=anchor.channel, ts=anchor.ts, edit=True)
 
-    def _upload(self, content: StragglerFile, channel: str, thread_ts: str) -> bool:
-        """Whether Slack took the file."""
+    def _upload(self, content: Content, channel: str, thread_ts: str) -> bool:
+        """Whether it is for a file, and Slack took it."""
+        if not isinstance(content, StragglerFile):
+            return False
         name = re.sub(r"[^A-Za-z0-9._-]", "-", content.name)[:100]
         try:
             self._client.files_upload_v2(
@@ -82,7 +85,7 @@ class Voice:
             )
         except SLACK_TROUBLE as error:
             fault = fault_of(error)
-            if fault.kind is not Kind.UNSAYABLE and fault.code not in _NO_FILES:
+            if fault.kind in _SOON:
                 raise
             _log.warning("file not taken", fault=fault.code, hint=fault.hint)
             return False
@@ -96,7 +99,7 @@ def _form(shown: Rendered) -> dict[str, Any]:
 def _plainer(shown: Rendered, error: Exception, reference: str) -> dict[str, Any]:
     """When Slack refuses the form: a bug of ours, but what happened must still be told."""
     fault = fault_of(error)
-    if fault.kind is not Kind.UNSAYABLE:
+    if fault.kind not in (Kind.UNSAYABLE, Kind.REFUSED):
         raise error
     _log.error("form refused", fault=fault.code, reference=reference)
     note = (

@@ -6,11 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web import SlackResponse
 
 from bot.core.ids import RotationId
 from bot.core.record import Change, Content, Event, Message, Placement, StragglerFile, rotation_subject
 from bot.core.rotation import RotationState
+from bot.edges.slack.faults import Kind, fault_of
 from bot.edges.slack.poster import Poster
+from bot.edges.slack.render import render as render_really
 from bot.errors import NotLeader, StoreError
 from tests.fakes.slack import FakeSlackApi
 from tests.fakes.store import FakeStore
@@ -536,6 +540,88 @@ def test_without_the_scope_for_files_the_stragglers_are_told_in_words() -> None:
     desk.passes(2)
 
     assert "shop/istio.cart" in json.dumps(desk.posted()[-1]["blocks"])
+
+
+@pytest.mark.parametrize("no", ["file_uploads_except_images_disabled", "blocked_file_type", "never_heard_of"])
+def test_a_file_that_slack_refuses_is_told_in_words_at_once(no: str) -> None:
+    desk = Desk()
+    desk.say(Placement.ANCHOR)
+    desk.passes(2)
+    desk.api.answers["files.getUploadURLExternal"] = [no]
+
+    desk.say(Placement.REPLY, StragglerFile(name="stragglers.txt", stragglers=STRAGGLERS))
+    desk.milestone()
+    desk.passes(4)
+
+    assert "shop/istio.cart" in json.dumps(desk.posted()[-2]["blocks"])
+    assert desk.statuses() == ["delivered"] * 3
+
+
+@pytest.mark.parametrize("trouble", ["internal_error", TimeoutError()])
+def test_a_file_that_never_gets_through_is_told_in_words_after_a_while(trouble: Any) -> None:
+    desk = Desk()
+    desk.say(Placement.ANCHOR)
+    desk.passes(2)
+    desk.api.answers["files.getUploadURLExternal"] = [trouble]
+
+    desk.say(Placement.REPLY, StragglerFile(name="stragglers.txt", stragglers=STRAGGLERS))
+    desk.milestone()
+    desk.passes(60)
+
+    assert "shop/istio.cart" in json.dumps(desk.posted()[-2]["blocks"])
+    assert desk.statuses() == ["delivered"] * 3
+
+
+def test_a_message_refused_for_a_reason_of_the_workspaces_own_holds_its_thread_up_for_minutes_only() -> None:
+    desk = Desk()
+    desk.say(Placement.ANCHOR)
+    desk.passes(2)
+    # each try is the whole form, then the plain one
+    desk.api.answers["chat.postMessage"] = [*["policy_of_ours"] * 26, {"channel": "C0MESH", "ts": "3.3"}]
+
+    desk.milestone()
+    desk.milestone(Event.DONE, Placement.BROADCAST)
+    desk.passes(30 * 60)
+
+    assert desk.statuses() == ["delivered", "given_up", "delivered"]
+    assert desk.posted()[-1]["reply_broadcast"] is True
+
+
+def test_a_message_that_cannot_be_drawn_holds_its_thread_up_for_minutes_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    desk.say(Placement.ANCHOR)
+    desk.passes(2)
+
+    def render(content: Content, **more: Any) -> Any:
+        if isinstance(content, StragglerFile):
+            raise ZeroDivisionError
+        return render_really(content, **more)
+
+    monkeypatch.setattr("bot.edges.slack.poster.render", render)
+    desk.say(Placement.REPLY, StragglerFile(name="stragglers.txt", stragglers=STRAGGLERS))
+    desk.milestone()
+    desk.passes(30 * 60)
+
+    assert desk.statuses() == ["delivered", "given_up", "delivered"]
+
+
+def test_an_answer_of_a_proxy_is_known_by_its_status_alone() -> None:
+    page = "Received a response in a non-JSON format: <html>502 Bad Gateway, Ray ID 4711</html>"
+    response = SlackResponse(
+        client=None,
+        http_verb="POST",
+        api_url="",
+        req_args={},
+        data={"error": page},
+        headers={},
+        status_code=502,
+    )
+
+    fault = fault_of(SlackApiError(page, response))  # type: ignore[no-untyped-call]
+
+    assert (fault.kind, fault.code) == (Kind.PASSING, "HTTP 502")
 
 
 def test_an_upload_that_fails_for_now_is_tried_again() -> None:
