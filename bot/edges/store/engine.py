@@ -66,6 +66,9 @@ def _parse(url: str) -> URL:
         ) from error
 
 
+_MAGIC = b"SQLite format 3\0"
+
+
 def _prepare_file(url: URL, *, must_exist: bool) -> None:
     """Make directory and file before SQLite does: its own would be readable by everybody.
 
@@ -84,9 +87,14 @@ def _prepare_file(url: URL, *, must_exist: bool) -> None:
         )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb") as file:
+            if file.read(len(_MAGIC)) not in (b"", _MAGIC):
+                raise StoreError(
+                    f"{path} is no database, or a damaged one; it was left as it is",
+                    hint="Name the bot's own in ROOTKEEPER_DATABASE_URL; if it is that, restore the latest backup.",
+                )
+            if os.fstat(file.fileno()).st_mode & 0o077:
+                os.fchmod(file.fileno(), 0o600)
     except OSError as error:
         raise StoreError(
             f"the database file {path} cannot be made: {error.strerror}",

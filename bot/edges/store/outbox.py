@@ -14,10 +14,12 @@ from sqlalchemy import (
     Connection,
     Engine,
     FromClause,
+    Subquery,
     and_,
     case,
     delete,
     exists,
+    func,
     insert,
     not_,
     or_,
@@ -107,8 +109,14 @@ class SqlOutbox:
         its_time = or_(messages.c.not_before.is_(None), messages.c.not_before <= now)
         ready = or_(messages.c.placement.in_(HEADS), _has_a_head())
         order = (case((_is_redraw(), 0), else_=1), messages.c.id)
-        due = and_(_waiting, its_time, ready, not_(_would_overtake(now)))
-        query = select(messages).where(due).order_by(*order).limit(limit)
+        held = _put_back(now)
+        in_order = or_(
+            messages.c.placement == Placement.ANCHOR,
+            held.c.first.is_(None),
+            held.c.first >= messages.c.id,
+        )
+        found = select(messages).outerjoin(held, held.c.subject == messages.c.subject)
+        query = found.where(_waiting, its_time, ready, in_order).order_by(*order).limit(limit)
         with reading(self._engine) as connection:
             return tuple(_queued(row) for row in connection.execute(query))
 
@@ -152,13 +160,11 @@ def _is_redraw() -> ColumnElement[bool]:
     return and_(messages.c.placement == Placement.ANCHOR, _has_an_anchor())
 
 
-def _would_overtake(now: datetime) -> ColumnElement[bool]:
-    """Whether a post of the same subject that was written earlier was put back beyond now."""
-    other = messages.alias("put_back")
-    earlier = and_(other.c.subject == messages.c.subject, other.c.id < messages.c.id)
-    waits = and_(other.c.status == Status.WAITING, other.c.not_before > now)
-    posts = and_(other.c.placement != Placement.ANCHOR, messages.c.placement != Placement.ANCHOR)
-    return _exists(other, earlier, waits, posts)
+def _put_back(now: datetime) -> Subquery:
+    """Each subject's first post that was put back beyond now: no later one may overtake it."""
+    posts = messages.c.placement != Placement.ANCHOR
+    first = select(messages.c.subject, func.min(messages.c.id).label("first"))
+    return first.where(_waiting, posts, messages.c.not_before > now).group_by(messages.c.subject).subquery()
 
 
 def _has_an_anchor() -> ColumnElement[bool]:
@@ -171,12 +177,16 @@ def _has_a_head() -> ColumnElement[bool]:
     Where the own message was deleted and a new one waits, replies wait for that. Where it was given
     up, they do not wait for ever: what to do without a thread is the poster's business.
     """
-    other = messages.alias("head")
-    head = and_(other.c.subject == messages.c.subject, other.c.placement.in_(HEADS))
     gone = _exists(anchors, anchors.c.subject == messages.c.subject)
-    given_up = _exists(other, head, other.c.status == Status.GIVEN_UP)
-    to_come = _exists(other, head, other.c.status == Status.WAITING)
+    given_up, to_come = _has_a_head_that_is(Status.GIVEN_UP), _has_a_head_that_is(Status.WAITING)
     return or_(_has_an_anchor(), and_(or_(gone, given_up), not_(to_come)))
+
+
+def _has_a_head_that_is(status: Status) -> ColumnElement[bool]:
+    """Of all subjects at once: asked for each message by itself, a long outbox takes its length squared."""
+    head = messages.alias("head")
+    of = select(head.c.subject).where(head.c.placement.in_(HEADS), head.c.status == status)
+    return messages.c.subject.in_(of)
 
 
 def _exists(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from bot.core.record import Change, CheckRecord, Given
+from bot.core.record import Change, CheckRecord, Given, Placement
 from bot.edges.store import tables
 from bot.edges.store.engine import open_database, reading, writing
 from bot.edges.store.lease import Lease
@@ -48,6 +49,41 @@ def store(engine: Engine) -> SqlStore:
     return a_store(engine)
 
 
+def test_a_long_outbox_is_read_in_steps_that_grow_with_its_length_and_not_its_square(
+    engine: Engine, store: SqlStore
+) -> None:
+    def steps() -> int:
+        """SQLite's own, in hundreds: no clock that a busy machine could spoil."""
+        counted = 0
+
+        def count() -> int:
+            nonlocal counted
+            counted += 1
+            return 0
+
+        with reading(engine) as connection:
+            raw = connection.connection.dbapi_connection
+        assert raw is not None
+        raw.set_progress_handler(count, 100)
+        SqlOutbox(engine).due(NOW, limit=20)
+        raw.set_progress_handler(None, 0)
+        return counted
+
+    def wait(many: range) -> None:
+        replies = [replace(a_milestone(str(n)), subject=f"rotation/{n % 7}") for n in many]
+        own = [
+            replace(post, subject=f"report/{n}", placement=Placement.NEW) for n, post in enumerate(replies)
+        ]
+        store.commit(Change(messages=(*replies, *own)))
+
+    wait(range(50))
+    few = steps()
+    wait(range(50, 400))
+
+    assert few > 0
+    assert steps() < 3 * 8 * few
+
+
 # --- the file --------------------------------------------------------------------------------
 
 
@@ -59,6 +95,17 @@ def test_every_connection_has_the_pragmas(engine: Engine, pragma: str, value: ob
     with reading(engine) as first, reading(engine) as second:
         assert first.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
         assert second.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+
+
+def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    other = tmp_path / "passwd"
+    other.write_text("root:x:0:0:a file that is long enough to be looked at")
+    other.chmod(0o644)
+
+    with pytest.raises(StoreError, match="left as it is"):
+        open_database(f"sqlite:///{other}")
+
+    assert stat.S_IMODE(other.stat().st_mode) == 0o644
 
 
 def test_directory_and_files_are_for_this_user_only(path: Path, store: SqlStore) -> None:
@@ -93,7 +140,7 @@ def test_a_url_that_is_none_is_refused_without_repeating_it() -> None:
 
 
 def test_a_file_that_is_no_database_is_told_as_damaged(tmp_path: Path) -> None:
-    (tmp_path / "record.db").write_bytes(b"not a database, but long enough to be looked at" * 50)
+    (tmp_path / "record.db").write_bytes(b"SQLite format 3\0 and nothing else that is one" * 50)
 
     with pytest.raises(StoreError, match="damaged") as fault:
         open_database(f"sqlite:///{tmp_path}/record.db")
