@@ -3,6 +3,8 @@
 import unicodedata
 from datetime import timedelta
 
+from bot.core.secrecy import without_secrets
+
 _SINGULAR = {"have": "has", "are": "is", "carry": "carries"}
 _BLANKS = dict.fromkeys(map(ord, "\u034f\u115f\u1160\u2800\u3164\uffa0"))
 """Letters and marks that show nothing; Unicode does not count them as format characters."""
@@ -10,8 +12,11 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
 def visible(text: str) -> str:
-    """One line of what can be seen: no control, format or direction characters, no terminal escapes."""
-    joined = " ".join(text.translate(_BLANKS).split())
+    """One line of what can be seen: no control, format or direction characters, no terminal escapes.
+
+    Without keys and tokens, too: it is the door of every text to every screen.
+    """
+    joined = " ".join(without_secrets(text).translate(_BLANKS).split())
     return "".join(c for c in joined if unicodedata.category(c) not in _HIDDEN)
 
 

@@ -10,14 +10,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from bot.core.ids import Fingerprint, MeshName, RotationId
 from bot.core.record import AuditEvent, Change, CheckRecord, Given, Message, NoticeMemory, Placement
 from bot.core.rotation import Rotation
-from bot.edges.store.records import encode
+from bot.edges.store.records import Storable, decode, decode_content, encode
 from bot.errors import LostRace, NotLeader, RecordAbsent, StoreError
 from bot.flow.ports import Anchor, Clock, Queued
 
+T = TypeVar("T", bound=Storable)
 _HEADS = (Placement.NEW, Placement.ANCHOR)
 
 
@@ -144,20 +146,18 @@ class FakeStore:
             _remember(given, notice)
         for message in change.messages:
             self._enqueue(rows, message)
-        for value in (*change.audit, *((change.check,) if change.check else ())):
-            encode(value)  # what the real store refuses to write is refused here too
         contents = _Contents(
             rotations=rotations,
-            checks=(*old.checks, *((change.check,) if change.check else ())),
+            checks=(*old.checks, *((_kept(change.check),) if change.check else ())),
             given=given,
-            audit=(*old.audit, *change.audit),
-            messages=(*old.messages, *change.messages),
+            audit=(*old.audit, *map(_kept, change.audit)),
+            messages=(*old.messages, *map(_kept_message, change.messages)),
             rows=rows,
         )
         return contents, written
 
     def _enqueue(self, rows: dict[int, Row], message: Message) -> None:
-        encode(message.content)
+        message = _kept_message(message)
         created_at = self._clock.now() if self._clock else datetime(2026, 1, 1, tzinfo=UTC)
         self._last_id += 1
         queued = Queued(id=self._last_id, message=message, created_at=created_at, attempts=0)
@@ -238,6 +238,15 @@ class FakeStore:
         return standing or ((gone or "given_up" in heads) and "waiting" not in heads)
 
 
+def _kept(value: T) -> T:
+    """As the real store gives it back: through its document, without what must not be kept."""
+    return decode(type(value), encode(value))
+
+
+def _kept_message(message: Message) -> Message:
+    return replace(message, content=decode_content(encode(message.content)))
+
+
 def _swap(rotations: dict[RotationId, Rotation], rotation: Rotation) -> Rotation:
     for other in rotations.values():
         if not rotation.final and not other.final and other.mesh == rotation.mesh and other.id != rotation.id:
@@ -249,8 +258,7 @@ def _swap(rotations: dict[RotationId, Rotation], rotation: Rotation) -> Rotation
     if current != rotation.version:
         raise LostRace(f"rotation {rotation.id[:8]} is at version {current}, not {rotation.version}")
     written = replace(rotation, version=rotation.version + 1)
-    encode(written)
-    rotations[rotation.id] = written
+    rotations[rotation.id] = _kept(written)
     return written
 
 
@@ -258,8 +266,7 @@ def _remember(given: dict[tuple[MeshName, Fingerprint, str], Given], notice: Giv
     key = (notice.mesh, notice.root, notice.threshold)
     if key in given:
         raise LostRace(f"the warning {notice.threshold} of {notice.mesh} was given already")
-    encode(notice)
-    given[key] = notice
+    given[key] = _kept(notice)
 
 
 def _is_it_or_its_redraw(row: Row, queued: Queued) -> bool:

@@ -1,27 +1,31 @@
-"""The last door before the database: text with a private key or a Slack token is not written.
+"""The last door before the database: no private key and no Slack token is written.
 
-Nothing upstream should ever hold such text; when it does after all (an error message that quotes
-a Secret, a token pasted as a reason), losing the write is the lesser harm.
+Text of clusters and people that holds one is written without it: refusing the write would hold up
+a rotation for somebody else's error message. Bytes with a key in them are a bug, and refused.
 """
 
-import re
-
+from bot.core.secrecy import tells_a_secret, without_secrets
 from bot.errors import StoreError
 
-_SECRET = re.compile(
-    r"PRIVATE KEY"
-    # The same words in base64, at each of its three alignments: how a Secret's data is quoted.
-    r"|UFJJVkFURSBLRV|BSSVZBVEUgS0VZ|QUklWQVRFIEtFW"
-    # Slack's tokens; the bare prefix alone, as in a hint, is no token.
-    r"|xox[abeprs]-[0-9A-Za-z-]{6,}|xapp-[0-9A-Za-z-]{6,}"
-)
+
+def withheld(document: object) -> object:
+    """The same document of dicts, lists, tuples and text, without what must not be kept."""
+    match document:
+        case str():
+            return without_secrets(document)
+        case dict():
+            return {key: withheld(item) for key, item in document.items()}
+        case list() | tuple():
+            return [withheld(item) for item in document]
+        case _:
+            return document
 
 
 def refuse_secrets(value: object) -> None:
     """Look through a value built of text, bytes, dicts, lists and tuples.
 
     Raises:
-        StoreError: some text in it must never be stored; the message does not repeat it.
+        StoreError: something in it must never be stored; the message does not repeat it.
     """
     match value:
         case str():
@@ -38,8 +42,8 @@ def refuse_secrets(value: object) -> None:
 
 
 def _refuse_text(text: str) -> None:
-    if _SECRET.search(text):
+    if tells_a_secret(text):
         raise StoreError(
             "this would have written a private key or a Slack token into the record; nothing was written",
-            hint="If somebody typed it, revoke that token and ask again without it; otherwise report a bug.",
+            hint="This is a bug: report it with what was being done.",
         )

@@ -13,7 +13,7 @@ import msgspec
 
 from bot.core.record import AuditEvent, CheckRecord, Content, Given
 from bot.core.rotation import Rotation
-from bot.edges.store.guard import refuse_secrets
+from bot.edges.store.guard import refuse_secrets, withheld
 from bot.errors import StoreError
 
 T = TypeVar("T")
@@ -42,14 +42,18 @@ def encode(value: Storable) -> Stored:
     """A value as a document.
 
     Raises:
-        StoreError: it holds a private key or a token.
+        StoreError: bytes in it hold a private key.
     """
     return Stored(kind=type(value).__name__, format=FORMAT, body=canonical(plain(value)))
 
 
 def plain(value: object) -> object:
-    """A value as dicts, tuples, text, bytes and numbers; raises StoreError if any of it is a secret."""
-    document: object = msgspec.to_builtins(value, builtin_types=(bytes,))
+    """A value as dicts, lists, text, bytes and numbers, without keys and tokens that stood in a text.
+
+    Raises:
+        StoreError: bytes in it hold a private key.
+    """
+    document = withheld(msgspec.to_builtins(value, builtin_types=(bytes,)))
     refuse_secrets(document)
     return document
 

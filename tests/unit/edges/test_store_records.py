@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.core.record import AuditEvent, CheckRecord, Content, Given
 from bot.core.rotation import Rotation
-from bot.edges.store.guard import refuse_secrets
+from bot.edges.store.guard import refuse_secrets, withheld
 from bot.edges.store.records import Stored, decode, decode_content, encode
 from bot.errors import StoreError
 from tests.contract.store_samples import NOW, PRIVATE_KEY, PROD, a_rotation
@@ -152,6 +152,7 @@ def test_a_secret_is_refused_wherever_it_hides(value: object) -> None:
         "-----BEGIN CERTIFICATE-----",
         "set SLACK_BOT_TOKEN to a token that begins with xoxb-…",
         "the private key does not match",
+        "no start line:Expecting: ANY PRIVATE KEY",
         None,
         7,
         {"n": 2**127},
@@ -159,3 +160,16 @@ def test_a_secret_is_refused_wherever_it_hides(value: object) -> None:
 )
 def test_what_only_speaks_of_secrets_is_not(value: object) -> None:
     refuse_secrets(value)
+    assert withheld(value) == value
+
+
+def test_a_document_is_written_without_the_secrets_in_its_text() -> None:
+    document = {"a": [("b", f"cannot be read: {PRIVATE_KEY}"), 7], "c": "bearer xapp-1-A0B1C2-99 refused"}
+
+    kept = withheld(document)
+
+    refuse_secrets(kept)
+    assert kept == {
+        "a": [["b", "(withheld: it held a private key)"], 7],
+        "c": "bearer (a Slack token, withheld) refused",
+    }

@@ -101,6 +101,19 @@ def test_row_34_what_cannot_pass_by_itself_ends_it_before_and_pauses_it_after_th
     assert all(fault.message in world.rotation.outcome for world in (early, late))
 
 
+def test_an_error_message_that_quotes_a_key_holds_nothing_up_and_is_told_without_it() -> None:
+    world = World()
+    world.running("write-root")
+    key = "-----BEGIN RSA " + "PRIVATE KEY-----"
+    world.cluster.fail("replace_root", ClusterRefused(f"denied by a policy: {key} in clear"))
+
+    halted(world)
+
+    assert world.state is RotationState.FAILED
+    assert "withheld: it held a private key" in world.rotation.outcome
+    assert key not in repr((world.store.messages, world.store.audit))
+
+
 def test_row_34_a_refused_rehearsal_writes_nothing() -> None:
     world = World()
     world.running("write-root")
