@@ -19,7 +19,7 @@ class Act(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     CANCEL = "cancel"
-    """Withdraw a proposal, or stop a running rotation before it does anything more."""
+    """Withdraw a proposal, or stop a running rotation before it begins anything more."""
     KEEP_WAITING = "keep waiting"
     ROLL_BACK = "roll back"
     END = "end here"

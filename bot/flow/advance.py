@@ -17,7 +17,14 @@ from bot.core.progress import Done, Outcome, Proof, StepState, StepStatus, Strag
 from bot.core.record import Change, Event, Milestone, Result
 from bot.core.rotation import Rotation, RotationState
 from bot.core.wording import span
-from bot.errors import ClusterConflict, ClusterError, ClusterUnreachable, OutcomeUnknown, RootkeeperError
+from bot.errors import (
+    ClusterConflict,
+    ClusterError,
+    ClusterUnreachable,
+    LostRace,
+    OutcomeUnknown,
+    RootkeeperError,
+)
 from bot.flow.decide import stale
 from bot.flow.ports import Clock, Keys, MeshPorts, Store
 from bot.flow.propose import redraft_plan, why_stale
@@ -195,7 +202,7 @@ def _act(stage: Stage, run: Run) -> Outcome:
     runner = RUNNERS[run.step.kind]
     if reason := runner.gate(run):
         return _halt(stage, run.mesh, run.rotation, reason=f"{run.step.title}: {reason}", now=run.now)
-    stage.fence()
+    _still_wanted(stage, run)
     acted = runner.act(run)
     if acted.skip:
         skipped = run.state.ended_as(StepStatus.SKIPPED, now=run.now, note=acted.skip)
@@ -203,6 +210,18 @@ def _act(stage: Stage, run: Run) -> Outcome:
     else:
         stage.store.commit(_quietly(run, run.state.acted()))
     return AT_ONCE
+
+
+def _still_wanted(stage: Stage, run: Run) -> None:
+    """The last thing before an effect: the gate looked at a cluster, and meanwhile a person may have decided.
+
+    Raises:
+        LostRace: this rotation is not as it was when this step of it began.
+        NotLeader: another process may be at it.
+    """
+    stage.fence()
+    if stage.store.rotation(run.rotation.id).version != run.rotation.version:
+        raise LostRace(f"somebody decided upon rotation {run.rotation.id[:8]} meanwhile")
 
 
 def _prove(stage: Stage, run: Run) -> Outcome:
@@ -216,8 +235,8 @@ def _prove(stage: Stage, run: Run) -> Outcome:
     state = run.state.with_progress(proof)
     if runner.nudge and _impatient(run):
         state = state if state.nudged_at else state.nudged(run.now)
-        stage.store.commit(_quietly(run, state))
-        stage.fence()
+        written = stage.store.commit(_quietly(run, state))
+        _still_wanted(stage, replace(run, rotation=written or run.rotation))
         runner.nudge(run)
     elif state != run.state:
         stage.store.commit(_quietly(run, state))
@@ -284,9 +303,11 @@ def _stop(stage: Stage, mesh: MeshPorts, rotation: Rotation, now: datetime) -> O
     """Somebody asked to stop, and nothing is half done between two calls: a wait writes nothing."""
     if not rotation.changed_the_cluster:
         ended = rotation.moved(
-            RotationState.CANCELLED, now=now, outcome="stopped before anything was written"
+            RotationState.CANCELLED, now=now, outcome="stopped before anything in the mesh was changed"
         )
-        spoken = milestone(ended, Event.CANCELLED, at=now, note="Stopped before anything was written.")
+        spoken = milestone(
+            ended, Event.CANCELLED, at=now, note="Stopped before anything in the mesh was changed."
+        )
         stage.store.commit(telling(ended, Event.CANCELLED, at=now, milestone=spoken))
         _release(mesh, rotation)
         return Done()

@@ -264,11 +264,13 @@ def _reject(rotation: Rotation, decision: Decision) -> Change:
 
 
 def _cancel(rotation: Rotation, decision: Decision) -> tuple[Change, str]:
-    """A running rotation stops before it does anything more; any other has changed nothing and ends."""
+    """A running rotation begins nothing more; any other has changed nothing and ends."""
     decided = rotation.decided(decision)
     if rotation.state is RotationState.RUNNING:
         stopping = replace(decided, stop_requested=True)
-        return _told(stopping, Event.STOP_REQUESTED, decision), "It stops before it does anything more."
+        return _told(
+            stopping, Event.STOP_REQUESTED, decision
+        ), "It begins nothing more; what is being written at this moment, if anything, is seen to its end."
     ended = decided.moved(RotationState.CANCELLED, now=decision.at, outcome=decision.note)
     return _told(ended, Event.CANCELLED, decision), "Cancelled; nothing was changed."
 

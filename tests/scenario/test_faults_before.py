@@ -161,7 +161,7 @@ def test_row_62_cancelled_while_the_backup_cannot_be_made_it_ends_before_anythin
 
     room.titled(ts, "cancelled")
     room.settled()
-    assert "Stopped before anything was written" in room.thread(ts)[-1]
+    assert "Stopped before anything in the mesh was changed" in room.thread(ts)[-1]
     assert room.writes("rootkeeper-backup") == []
 
 

@@ -405,7 +405,7 @@ REPLIES: dict[str, Reply] = {
         sentence="You asked for this rotation; a second person must approve it.", hint="Ask Ben"
     ),
     "refused wrong channel": Refused(sentence="Rotations are decided in <#C0MESH> only."),
-    "noted": Noted(sentence="It stops before it does anything more"),
+    "noted": Noted(sentence="It begins nothing more"),
     **{f"begun {verb}": Begun(verb=verb, mesh=PROD, channel="C0MESH") for verb in sorted(POSTED)},
     "under way joined": UnderWay(verb=Verb.CHECK, mesh=PROD, first=ANNA, since=NOW, joined=True),
     "under way": UnderWay(verb=Verb.TRANSITION, mesh=PROD, first=ANNA, since=NOW, joined=False),

@@ -1,6 +1,7 @@
 """Every act but the approval: reject, cancel, keep waiting, roll back."""
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
@@ -9,6 +10,7 @@ from bot.core.ids import RotationId
 from bot.core.intent import Verb
 from bot.core.record import Event
 from bot.core.rotation import RotationState
+from bot.errors import LostRace
 from bot.flow.decide import decide
 from tests.unit.flow.world import ANNA, BEN, DORA, World, caller, unchanged
 
@@ -61,7 +63,7 @@ def test_a_stop_of_a_running_rotation_is_told_at_once() -> None:
     assert world.state is RotationState.RUNNING
     assert world.rotation.stop_requested
     assert world.told()[-1] == "stop_requested"
-    assert world.said[-1] == "It stops before it does anything more."
+    assert world.said[-1].startswith("It begins nothing more")
 
 
 @pytest.mark.parametrize("act", [Act.KEEP_WAITING, Act.ROLL_BACK, Act.END, Act.CANCEL])
@@ -236,3 +238,40 @@ def test_the_cancel_that_is_typed_counts_as_the_button_does(name: str) -> None:
     world.type(Verb.CANCEL, by=BEN)
 
     assert (world.rotation != before) is (Act.CANCEL in acts_open_to(before))
+
+
+class Interrupted:
+    """The cluster, with somebody who presses a button while one call of it is under way."""
+
+    def __init__(self, world: World, method: str, press: Callable[[], None]) -> None:
+        self.cluster, self.method = world.cluster, method
+        self.presses = [press]
+
+    def __getattr__(self, name: str) -> object:
+        real = getattr(self.cluster, name)
+
+        def call(*args: object, **more: object) -> object:
+            answer = real(*args, **more)
+            if name == self.method and self.presses:
+                self.presses.pop()()
+            return answer
+
+        return call
+
+
+@pytest.mark.parametrize("method", ["read", "hold"])
+@pytest.mark.parametrize("step", ["back-up", "write-root", "reload-ca", "restart-deployment-istio-pilot"])
+def test_a_stop_that_was_confirmed_while_a_step_was_looking_comes_before_its_effect(
+    step: str, method: str
+) -> None:
+    world = World()
+    world.running(step)
+    before = list(world.cluster.effects)
+    world.reader = world.writer = cast("Any", Interrupted(world, method, lambda: world.press(Act.CANCEL)))
+
+    with pytest.raises(LostRace):
+        world.advance()
+    world.run()
+
+    assert world.cluster.effects == before
+    assert world.state is (RotationState.CANCELLED if step == "back-up" else RotationState.PAUSED)

@@ -46,7 +46,7 @@ _COMMANDS = (
     ("verify", "is the new root everywhere?", "verify {mesh}"),
     ("status", "what is going on", "status"),
     ("history", "what was done, and by whom", "history {mesh}"),
-    ("cancel", "call off a request, or stop a rotation before it does anything more", "cancel {mesh}"),
+    ("cancel", "call off a request, or stop a rotation before it begins anything more", "cancel {mesh}"),
     ("help", "this", "help"),
 )
 
