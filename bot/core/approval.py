@@ -1,4 +1,4 @@
-"""Who may decide what: one function for every door (button, dialog, command).
+"""Who may see and decide what: one function for every door (button, dialog, command).
 
 Facts about people come in freshly looked up; a fact that could not be looked up never gets here,
 because the lookup raises and the door answers no.
@@ -13,8 +13,10 @@ from bot.core.rotation import Person, Rotation, RotationState
 
 
 class Act(StrEnum):
-    """What somebody wants to do with a rotation."""
+    """What somebody wants to do with a rotation, or with a mesh."""
 
+    LOOK = "look"
+    """See what is so and what was done, and have a mesh looked at; from any channel."""
     REQUEST = "request"
     APPROVE = "approve"
     REJECT = "reject"
@@ -24,6 +26,10 @@ class Act(StrEnum):
     ROLL_BACK = "roll back"
     END = "end here"
     """End a paused rotation short: not green, with what is not proved kept by name."""
+
+
+DECISIONS = frozenset(Act) - {Act.LOOK, Act.REQUEST}
+"""What is decided about a rotation that there is, on its card."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +112,10 @@ def authorise(
 ) -> Refusal | None:
     """Whether this person may do this to this rotation, here and now; None means yes.
 
-    `rotation` is None only for a request, which makes one.
+    `rotation` is None only for a look, and for a request, which makes one.
     """
+    if act is Act.LOOK:
+        return _wrong_person(person, circumstances)
     refusal = _wrong_place(circumstances) or _wrong_person(person, circumstances)
     if refusal or act is Act.REQUEST:
         return refusal or _nobody_could_approve(person, approvers)
@@ -132,13 +140,13 @@ def _wrong_place(circumstances: Circumstances) -> Refusal | None:
 
 def _wrong_person(person: PersonFacts, circumstances: Circumstances) -> Refusal | None:
     if person.is_stranger or person.team != circumstances.home_team:
-        return Refusal(code="stranger", sentence="Only members of this workspace may decide here.")
+        return Refusal(code="stranger", sentence="Rootkeeper is for members of this workspace.")
     if person.deleted:
         return Refusal(code="deactivated", sentence="This account is deactivated.")
     if person.is_bot:
-        return Refusal(code="bot", sentence="Only people may decide.")
+        return Refusal(code="bot", sentence="Rootkeeper is for people.")
     if person.is_guest:
-        return Refusal(code="guest", sentence="Guests may not decide.")
+        return Refusal(code="guest", sentence="Rootkeeper is not for guests: ask a member of this workspace.")
     return None
 
 

@@ -234,7 +234,7 @@ def _prove(stage: Stage, run: Run) -> Outcome:
         return _overdue(stage, run, stragglers=proof.stragglers, note=proof.note)
     state = run.state.with_progress(proof)
     if runner.nudge and _impatient(run):
-        state = state if state.nudged_at else state.nudged(run.now)
+        state = state.nudged(run.now)
         written = stage.store.commit(_quietly(run, state))
         _still_wanted(stage, replace(run, rotation=written or run.rotation))
         runner.nudge(run)
@@ -245,8 +245,8 @@ def _prove(stage: Stage, run: Run) -> Outcome:
 
 
 def _impatient(run: Run) -> bool:
-    entered = run.state.entered_at
-    return entered is not None and run.now - entered >= run.patience
+    since = run.state.nudged_at or run.state.entered_at
+    return since is not None and run.now - since >= run.patience
 
 
 def _proved(run: Run, proof: Proof) -> StepState:

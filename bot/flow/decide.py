@@ -7,7 +7,7 @@ looked at again with the new record, because the other decision may have settled
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.core.approval import Act, Approvers, Circumstances, Refusal, authorise
+from bot.core.approval import Act, Approvers, Circumstances, PersonFacts, Refusal, authorise
 from bot.core.ids import PlanDigest, RotationId, TeamId
 from bot.core.record import AuditEvent, Change, Event, Result
 from bot.core.replies import Caller, EndOffered
@@ -103,6 +103,9 @@ def _looked_up(court: Court, caller: Caller, act: Act, rotation: Rotation | None
         home_team=court.rules.home_team,
         now=court.clock.now(),
     )
+    if act is Act.LOOK:
+        refusal = authorise(act, person, approvers=NOBODY, rotation=None, circumstances=circumstances)
+        return Hearing(person=person.person, refusal=refusal)
     # Slack rations the other lookups (20 a minute): nobody who may not anyway can use them up for those who may.
     refusal = authorise(act, person, approvers=NOBODY, rotation=rotation, circumstances=circumstances)
     if refusal and refusal.code not in SETTLED_BY_APPROVERS:
@@ -112,7 +115,34 @@ def _looked_up(court: Court, caller: Caller, act: Act, rotation: Rotation | None
     refusal = authorise(act, person, approvers=approvers, rotation=rotation, circumstances=circumstances)
     if refusal is None and act is Act.APPROVE and rotation is not None:
         refusal = _requester_gone(court, rotation)
+    if refusal is None and act is Act.REQUEST:
+        refusal = _nobody_fit(court, person, approvers, circumstances)
     return Hearing(person=person.person, refusal=refusal, approvers=approvers)
+
+
+def _nobody_fit(
+    court: Court, requester: PersonFacts, approvers: Approvers, circumstances: Circumstances
+) -> Refusal | None:
+    """Groups keep who was deactivated or became a guest: a request that nobody can approve is not made."""
+    unknown: DirectoryUnavailable | None = None
+    for user in sorted(approvers.users - {requester.user}):
+        try:
+            other = court.directory.person(circumstances.home_team, user)
+        except DirectoryUnavailable as fault:
+            unknown = fault
+            continue
+        if (
+            authorise(Act.LOOK, other, approvers=approvers, rotation=None, circumstances=circumstances)
+            is None
+        ):
+            return None
+    if unknown:
+        raise unknown
+    return Refusal(
+        code="nobody_to_approve",
+        sentence="Nobody could approve this: every approver in the settings but you is deactivated, a guest or "
+        "no person. Add a second person first.",
+    )
 
 
 def _requester_gone(court: Court, rotation: Rotation) -> Refusal | None:
@@ -215,7 +245,7 @@ def _take(
             change, sentence = _roll_back(_there(mesh), rotation, decision), "Rolling back to the old root."
         case Act.END:
             change, sentence = _end(mesh, rotation, decision, shown=shown), "Ended here; the thread says how."
-        case Act.REQUEST:
+        case Act.LOOK | Act.REQUEST:
             raise ValueError("a request is proposed, not decided")
     written = court.store.commit(_with_circumstances(change, caller, hearing))
     return Decided(rotation=written or rotation, sentence=sentence)

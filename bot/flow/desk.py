@@ -53,9 +53,9 @@ class FrontDesk:
         """Somebody typed a command that was understood."""
         self._guarded(lambda: (caller,), intent.verb, intent.mesh, lambda: self._obey(caller, intent))
 
-    def look(self, waiting: Waiting, intent: Intent) -> None:
+    def look(self, first: Caller, waiting: Waiting, intent: Intent) -> None:
         """A check or a verification, for everybody who asked for it until it was had."""
-        self._guarded(waiting, intent.verb, intent.mesh, lambda: self._look(waiting, intent))
+        self._guarded(waiting, intent.verb, intent.mesh, lambda: self._look(first, waiting, intent))
 
     def decide(
         self, caller: Caller, act: Act, rotation_id: RotationId, *, note: str, shown: str = ""
@@ -93,9 +93,11 @@ class FrontDesk:
     def _obey(self, caller: Caller, intent: Intent) -> None:
         match intent.verb:
             case Verb.CHECK | Verb.VERIFY:
-                self._look(lambda: (caller,), intent)
+                self._look(caller, lambda: (caller,), intent)
             case Verb.TRANSITION:
                 self._request(caller, intent)
+            case Verb.STATUS | Verb.HISTORY | Verb.CANCEL if not self._admitted((caller,), intent):
+                return
             case Verb.STATUS:
                 self.replies.reply(caller, self._status())
             case Verb.HISTORY:
@@ -113,11 +115,31 @@ class FrontDesk:
             raise RootkeeperError(f"there is no mesh {intent.mesh}; known: {', '.join(self.meshes)}")
         return self.meshes[intent.mesh]
 
-    def _look(self, waiting: Waiting, intent: Intent) -> None:
+    def _admitted(self, callers: tuple[Caller, ...], intent: Intent) -> tuple[Caller, ...]:
+        """Those of them who may see what this bot knows; the others are told why not."""
+        admitted = []
+        for caller in callers:
+            hearing = heard(self.court, caller, Act.LOOK, rotation=None)
+            if hearing.refusal:
+                self._audit_refusal(
+                    caller, intent.mesh, hearing.person, act=intent.verb, code=hearing.refusal.code
+                )
+                self.replies.reply(caller, Refused(sentence=hearing.refusal.sentence))
+            else:
+                admitted.append(caller)
+        return tuple(admitted)
+
+    def _look(self, first: Caller, waiting: Waiting, intent: Intent) -> None:
         mesh = self._mesh(intent)
-        seen = self.looks.check(mesh) if intent.verb is Verb.CHECK else self.looks.verify(mesh)
-        if callers := waiting():
-            self._post_look(callers, seen)
+        if self._admitted((first,), intent):
+            seen = self._seen(mesh, intent)
+            if callers := waiting():
+                self._post_look((first, *self._admitted(callers[1:], intent)), seen)
+        elif joined := self._admitted(waiting()[1:], intent):
+            self._post_look(joined, self._seen(mesh, intent))
+
+    def _seen(self, mesh: MeshPorts, intent: Intent) -> Look:
+        return self.looks.check(mesh) if intent.verb is Verb.CHECK else self.looks.verify(mesh)
 
     def _post_look(self, callers: tuple[Caller, ...], seen: Look) -> None:
         now = self.court.clock.now()
@@ -161,7 +183,9 @@ class FrontDesk:
         mesh = self._mesh(intent)
         hearing = heard(self.court, caller, Act.REQUEST, rotation=None)
         if hearing.refusal:
-            self._audit_refusal(caller, intent.mesh, hearing.person, code=hearing.refusal.code)
+            self._audit_refusal(
+                caller, intent.mesh, hearing.person, act=Act.REQUEST, code=hearing.refusal.code
+            )
             self.replies.reply(caller, Refused(sentence=hearing.refusal.sentence))
         elif not self._is_busy(caller, self._active(intent.mesh)):
             lifetime = intent.lifetime or self.court.rules.root_lifetime
@@ -179,14 +203,14 @@ class FrontDesk:
         self.replies.reply(caller, Refused(sentence=standing, hint="See its card, or `/istio-root status`."))
         return True
 
-    def _audit_refusal(self, caller: Caller, mesh: MeshName, person: Person, *, code: str) -> None:
+    def _audit_refusal(self, caller: Caller, mesh: MeshName, person: Person, *, act: str, code: str) -> None:
         audit = AuditEvent(
             event=Event.REFUSED,
             at=self.court.clock.now(),
             mesh=mesh,
             person=person,
             channel=caller.channel,
-            detail=(("act", Act.REQUEST), ("code", code)),
+            detail=(("act", act), ("code", code)),
         )
         self.court.store.commit(Change(audit=(audit,)))
 

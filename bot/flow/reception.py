@@ -91,7 +91,7 @@ class Reception:
 
         def work(waiting: Waiting) -> None:
             if verb in SHARED:
-                self._desk.look(waiting, intent)
+                self._desk.look(caller, waiting, intent)
             else:
                 self._desk.command(caller, intent)
 

@@ -56,10 +56,10 @@ def test_the_requester_cannot_approve_by_another_name(room: Room) -> None:
 @pytest.mark.parametrize(
     ("user", "words", "code"),
     [
-        (GUS, "Guests may not decide", "guest"),
+        (GUS, "Rootkeeper is not for guests", "guest"),
         (STEN, "Only members of this workspace", "stranger"),
         (DORA, "deactivated", "deactivated"),
-        (BOT, "Only people", "bot"),
+        (BOT, "Rootkeeper is for people", "bot"),
     ],
 )
 def test_guests_strangers_the_deactivated_and_bots_cannot_approve(

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.core.approval import Act
+from bot.core.approval import DECISIONS, Act
 from bot.core.ids import TeamId
 from bot.core.mesh import MeshSnapshot, Part
 from bot.core.record import Event
@@ -332,7 +332,7 @@ def test_a_race_that_is_lost_again_and_again_is_told() -> None:
     assert "changing too quickly" in world.said[-1]
 
 
-@pytest.mark.parametrize("again", list(set(Act) - {Act.REQUEST}))
+@pytest.mark.parametrize("again", sorted(DECISIONS))
 @pytest.mark.parametrize("act", [Act.REJECT, Act.CANCEL])
 def test_3_no_button_of_an_ended_rotation_does_anything(act: Act, again: Act) -> None:
     world = World()

@@ -1,11 +1,14 @@
 """The desk: every command, every refusal, and no fault without an answer."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from bot.core.approval import Act
 from bot.core.findings import Verdict
+from bot.core.ids import UserId
 from bot.core.intent import Verb
 from bot.core.mesh import MeshSnapshot
 from bot.core.record import Change, CheckRecord, Event, Message, Placement, ReportPosted, StragglerFile
@@ -14,7 +17,7 @@ from bot.core.rotation import Rotation, RotationState
 from bot.errors import DirectoryUnavailable, LostRace
 from tests.fakes.cluster import MESH
 from tests.fakes.store import FakeStore
-from tests.unit.flow.world import ANNA, BEN, DORA, NOW, World, caller, unchanged
+from tests.unit.flow.world import ANNA, APPROVERS, BEN, DORA, NOW, World, caller, unchanged
 
 
 class Busy:
@@ -189,6 +192,28 @@ def test_16_a_request_that_nobody_else_could_approve_is_refused_at_once() -> Non
         (Event.REFUSED, {"act": "request", "code": "nobody_to_approve"})
     ]
     assert world.cluster.reads == []
+
+
+@pytest.mark.parametrize("unfit", [{"deleted": True}, {"is_guest": True}, {"is_bot": True}])
+def test_a_request_that_no_approver_is_fit_to_approve_is_refused(unfit: dict[str, Any]) -> None:
+    world = World()
+    for user in APPROVERS:
+        approver = world.directory.people[ANNA.team, UserId(user)]
+        world.directory.people[ANNA.team, UserId(user)] = replace(approver, **unfit)
+
+    world.type(Verb.TRANSITION)
+
+    assert world.said[-1].startswith("Nobody could approve this")
+    assert world.store.active_rotations() == ()
+
+
+def test_one_fit_approver_is_enough_though_another_cannot_be_looked_up() -> None:
+    world = World()
+    world.directory.approving = ("U0ABSENT", *world.directory.approving)
+
+    world.type(Verb.TRANSITION)
+
+    assert len(world.store.active_rotations()) == 1
 
 
 def test_a_request_is_refused_when_the_directory_cannot_be_asked() -> None:

@@ -13,12 +13,12 @@ from bot.core.mesh import MeshSnapshot, Part
 from bot.core.record import Message, ReportPosted, RequestFailed
 from bot.core.replies import Begun, Noted, Refused, Reply, UnderWay
 from bot.core.rotation import RotationState
-from bot.errors import ClusterUnreachable, StoreError
+from bot.errors import ClusterUnreachable, DirectoryUnavailable, StoreError
 from bot.flow.look import Look
 from bot.flow.ports import Errand
 from bot.flow.reception import KINDS, NOT_TAKEN, Reception
 from tests.fakes.cluster import MESH
-from tests.unit.flow.world import ANNA, BEN, CHANNEL, CLEO, DORA, NOW, World, caller
+from tests.unit.flow.world import ANNA, BEN, CHANNEL, CLEO, DORA, NOW, World, caller, person
 
 LONG = 10.0
 
@@ -341,3 +341,62 @@ class Reader:
     def __init__(self, world: World, read: Callable[[frozenset[Part]], MeshSnapshot]) -> None:
         self.read = read
         self.signing_key = world.cluster.signing_key
+
+
+# --- who may look --------------------------------------------------------------------------------------
+
+
+GINA = person("Gina", is_guest=True)
+
+
+def with_a_guest() -> Lobby:
+    lobby = Lobby()
+    lobby.world.directory.people[GINA.team, GINA.user] = GINA
+    return lobby
+
+
+def told(lobby: Lobby, who: PersonFacts) -> list[str]:
+    return [
+        reply.sentence
+        for one, reply in lobby.world.replies.said
+        if one.user == who.user and isinstance(reply, Refused)
+    ]
+
+
+@pytest.mark.parametrize("verb", [Verb.CHECK, Verb.VERIFY, Verb.STATUS, Verb.HISTORY, Verb.CANCEL])
+def test_a_guest_learns_nothing_and_has_nothing_looked_at(verb: Verb) -> None:
+    lobby = with_a_guest()
+
+    lobby.ask(verb, by=GINA)
+    lobby.run()
+
+    assert [one for _, one in lobby.world.replies.said if not isinstance(one, Refused)] == []
+    assert told(lobby, GINA) == ["Rootkeeper is not for guests: ask a member of this workspace."]
+    assert lobby.world.cluster.reads == []
+    assert lobby.of(ReportPosted) == []
+    assert dict(lobby.world.store.audit[-1].detail) == {"act": verb, "code": "guest"}
+
+
+def test_who_cannot_be_looked_up_learns_nothing() -> None:
+    lobby = Lobby()
+    lobby.world.directory.fails_with = DirectoryUnavailable("Slack does not answer")
+
+    lobby.ask(Verb.STATUS)
+    lobby.run()
+
+    assert [one for _, one in lobby.world.replies.said if not isinstance(one, Refused)] == []
+
+
+@pytest.mark.parametrize(("first", "second"), [(ANNA, GINA), (GINA, ANNA)])
+def test_a_guest_who_joins_a_look_or_is_joined_gets_no_part_of_it(
+    first: PersonFacts, second: PersonFacts
+) -> None:
+    lobby = with_a_guest()
+
+    lobby.ask(by=first)
+    lobby.ask(by=second)
+    lobby.run()
+
+    [posted] = lobby.of(ReportPosted)
+    assert names(posted) == ["Anna"]
+    assert len(told(lobby, GINA)) == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.approval import Act, Approvers, Circumstances, PersonFacts, acts_open_to, authorise
+from bot.core.approval import DECISIONS, Act, Approvers, Circumstances, PersonFacts, acts_open_to, authorise
 from bot.core.authority import recognise
 from bot.core.ids import ClusterUid, Fingerprint, MeshName, PlanDigest, RotationId, TeamId, UserId
 from bot.core.intent import MAX_REASON, Intent, NotUnderstood, Verb, read_command
@@ -156,7 +156,7 @@ def answer(
         act,
         who,
         approvers=Approvers(users=users, configured=tuple(users)),
-        rotation=None if act is Act.REQUEST else about or rotation(state),
+        rotation=None if act in (Act.LOOK, Act.REQUEST) else about or rotation(state),
         circumstances=here(**circumstances),
     )
     return refusal.code if refusal else "yes"
@@ -210,6 +210,11 @@ PEOPLE: list[tuple[str, Act, PersonFacts, dict[str, Any], str]] = [
     ("somebody asks and nobody is an approver", Act.REQUEST, ANNA, {"users": frozenset()}, "nobody_to_approve"),
     ("a guest asks", Act.REQUEST, replace(CLEO, is_guest=True), {}, "guest"),
     ("a stranger asks", Act.REQUEST, person("Cleo", team="T0EVIL"), {}, "stranger"),
+    ("anybody looks, anywhere", Act.LOOK, CLEO, {"channel": "D0CLEO", "users": frozenset()}, "yes"),
+    ("a guest looks", Act.LOOK, replace(CLEO, is_guest=True), {}, "guest"),
+    ("a stranger looks", Act.LOOK, person("Cleo", team="T0EVIL"), {}, "stranger"),
+    ("a deactivated person looks", Act.LOOK, replace(CLEO, deleted=True), {}, "deactivated"),
+    ("a bot looks", Act.LOOK, replace(CLEO, is_bot=True), {}, "bot"),
     ("somebody asks in another channel", Act.REQUEST, CLEO, {"channel": "D0CLEO"}, "wrong_channel"),
 ]  # fmt: skip
 
@@ -265,8 +270,7 @@ def test_what_is_open_in_a_pause(name: str, facts: dict[str, Any], expected: dic
 def test_what_is_open_is_allowed_to_somebody_and_nothing_else_is(state: RotationState) -> None:
     for facts in ({}, {"written": False}, {"backwards": True}, {"stop_requested": True}):
         about = rotation(state, **facts)
-        decisions = set(Act) - {Act.REQUEST}
-        allowed = {act for act in decisions if answer(act, BEN, about=about) == "yes"}
+        allowed = {act for act in DECISIONS if answer(act, BEN, about=about) == "yes"}
         assert allowed == set(acts_open_to(about))
 
 

@@ -34,8 +34,8 @@ def _button(act: Act, rotation: Rotation) -> Block:
             return _roll_back(rotation)
         case Act.END:
             return _end(rotation)
-        case Act.REQUEST:
-            raise ValueError("a request has no card yet")
+        case Act.LOOK | Act.REQUEST:
+            raise ValueError(f"a {act} has no card")
         case _:
             assert_never(act)
 
