@@ -15,12 +15,12 @@ import tenacity
 import websocket
 
 from bot.core.kubernetes import ROTATION_HINT, why_no_rotation
-from bot.edges.kube import connection, translate
+from bot.edges.kube import connection, discovery, translate
 from bot.edges.kube.connection import Answer, Connection, Json, Query
 from bot.edges.kube.targets import ACCESS_REVIEWS, Target
-from bot.edges.kube.translate import Again, Doing, Expired
-from bot.edges.kube.wire import Page
-from bot.errors import ClusterRefused, ClusterUnreachable, ObjectAbsent
+from bot.edges.kube.translate import Again, Doing, Expired, NotFound
+from bot.edges.kube.wire import Page, Stored
+from bot.errors import ClusterError, ClusterRefused, ClusterUnreachable, ObjectAbsent
 
 PAGE_SIZE = 500
 """Objects per page: what kubectl and client-go ask for."""
@@ -42,6 +42,7 @@ METADATA_LIST_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.i
 continue token, and its first page would pass for all of it."""
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Stored)
 U = TypeVar("U")
 
 
@@ -97,10 +98,10 @@ class KubeClient:
 
         return self._in_its_version(target, ask)
 
-    def get(self, target: Target, decoder: msgspec.json.Decoder[T], *, metadata_only: bool = False) -> T:
+    def get(self, target: Target, decoder: msgspec.json.Decoder[S], *, metadata_only: bool = False) -> S:
         """Read one object, decoded. Raises as `fetch` does."""
         answer = self.fetch(target, metadata_only=metadata_only)
-        return decoded(answer, decoder, Doing(verb="get", target=target))
+        return _object(answer, decoder, Doing(verb="get", target=target))
 
     def collect(
         self,
@@ -117,7 +118,7 @@ class KubeClient:
         When it raises, what was read until then stays in `into`: it is true, but not all.
 
         Raises:
-            ObjectAbsent (no such resource), ClusterForbidden, ClusterUnreachable.
+            ObjectAbsent (the cluster has no such resource), ClusterForbidden, ClusterUnreachable.
         """
         start, token, expirations = len(into), "", 0
         while True:
@@ -151,11 +152,11 @@ class KubeClient:
         self,
         target: Target,
         body: Json,
-        decoder: msgspec.json.Decoder[T],
+        decoder: msgspec.json.Decoder[S],
         *,
         kind: PatchKind = PatchKind.MERGE,
         rehearse: bool = False,
-    ) -> T:
+    ) -> S:
         """Patch one object; with `rehearse` the server only goes through it. Gives the object after it.
 
         Raises:
@@ -166,12 +167,12 @@ class KubeClient:
         if rehearse:
             self._check_rehearsals(target)
 
-        def ask(served: Target) -> T:
+        def ask(served: Target) -> S:
             doing = Doing(verb="patch", target=served, writes=True)
             answer = self._patiently(
                 lambda: self._link.send(doing, "PATCH", query=query, body=body, content_type=kind.value)
             )
-            return decoded(answer, decoder, doing)
+            return _object(answer, decoder, doing)
 
         return self._in_its_version(target, ask)
 
@@ -182,23 +183,36 @@ class KubeClient:
             raise ClusterRefused(f"patch {target} was not rehearsed: {why}", hint=ROTATION_HINT)
 
     def _in_its_version(self, target: Target, ask: Callable[[Target], T]) -> T:
-        """Ask in the version that this server has, as far as is known; else in the other, and remember.
-
-        404 says both that a version is not served and that an object is absent, and that nothing was done.
-        """
-        if not target.older:
-            return ask(target)
+        """Ask in the version that this server has, as far as is known; else in the other, and remember."""
         known = target.kind in self._older
         first, second = (target.before, target) if known else (target, target.before)
         try:
             return ask(first)
-        except ObjectAbsent as absent:
+        except NotFound as fault:
+            if not target.older:
+                raise self._missing(target, fault) from None
             try:
                 found = ask(second)
-            except ObjectAbsent:
-                raise absent from None
+            except NotFound:
+                raise self._missing(target, fault) from None
         (self._older.discard if known else self._older.add)(target.kind)
         return found
+
+    def _missing(self, target: Target, fault: NotFound) -> ClusterError:
+        """What a 404 for a path means: it is absent only if the cluster's own list of kinds lacks its kind."""
+        try:
+            served = discovery.served_versions(self._discovered, target)
+        except ClusterError as unasked:
+            why = f"whether the cluster has {target.whole} cannot be told: {unasked.message}"
+        else:
+            if not served:
+                return ObjectAbsent(f"{target} does not exist: the cluster has no such resource")
+            why = f"the cluster has {target.whole}, in {', '.join(served)}"
+        return type(fault.error)(f"{fault.error.message}; {why}", retry_after=fault.error.retry_after)
+
+    def _discovered(self, path: str, decoder: msgspec.json.Decoder[T]) -> T:
+        doing = Doing(verb="get", target=Target(resource=path))
+        return decoded(self._plainly(lambda: self._link.send(doing, "GET", path=path)), decoder, doing)
 
     def may(self, verb: str, target: Target) -> bool:
         """Ask the API server whether the bot may do this (SelfSubjectAccessReview).
@@ -220,7 +234,7 @@ class KubeClient:
             "spec": {"resourceAttributes": attributes},
         }
         doing = Doing(verb="create", target=ACCESS_REVIEWS)  # stores nothing: it may be repeated
-        answer = self._patiently(lambda: self._link.send(doing, "POST", body=body))
+        answer = self._plainly(lambda: self._link.send(doing, "POST", body=body))
         return decoded(answer, _REVIEW, doing).status.allowed
 
     def version(self) -> str:
@@ -230,7 +244,7 @@ class KubeClient:
             ClusterForbidden, ClusterUnreachable.
         """
         doing = Doing(verb="get", target=Target(resource="version"))
-        answer = self._patiently(lambda: self._link.send(doing, "GET", path="/version"))
+        answer = self._plainly(lambda: self._link.send(doing, "GET", path="/version"))
         return decoded(answer, _VERSION, doing).git_version
 
     def stream(self, target: Target, *, query: Query, protocols: str, seconds: float) -> websocket.WebSocket:
@@ -241,6 +255,13 @@ class KubeClient:
         """
         doing = Doing(verb="create", target=target)
         return self._link.stream(doing, query=query, protocols=protocols, seconds=seconds)
+
+    def _plainly(self, request: Callable[[], Answer]) -> Answer:
+        """Send it patiently, where a 404 can only mean that something else answers."""
+        try:
+            return self._patiently(request)
+        except NotFound as fault:
+            raise fault.error from None
 
     def _patiently(self, request: Callable[[], Answer]) -> Answer:
         """Send it, and again while the server says that it is busy, as often as is bearable."""
@@ -283,6 +304,13 @@ def decoded(answer: Answer, decoder: msgspec.json.Decoder[T], doing: Doing) -> T
         return decoder.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
         raise translate.unreadable(doing, str(fault)) from None
+
+
+def _object(answer: Answer, decoder: msgspec.json.Decoder[S], doing: Doing) -> S:
+    found = decoded(answer, decoder, doing)
+    if not found.metadata.uid:
+        raise translate.unreadable(doing, "it has no uid")
+    return found
 
 
 def _paging(token: str, expirations: int) -> list[tuple[str, str]]:

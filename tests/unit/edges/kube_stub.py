@@ -31,6 +31,28 @@ def refused(
     return Reply(code=code, body=json.dumps(status).encode(), headers=headers)
 
 
+def absent(name: str) -> Reply:
+    """The API server's word that an object is not there."""
+    status = {"kind": "Status", "reason": "NotFound", "message": "not found", "details": {"name": name}}
+    return Reply(code=404, body=json.dumps(status).encode())
+
+
+NOT_FOUND = Reply(code=404, body=b"404 page not found\n")
+"""A path that nothing serves."""
+
+
+def discovered(*groups: str, versions: tuple[str, ...] = ("v1",)) -> Reply:
+    """What `/apis` says."""
+    listed = [{"name": each, "versions": [{"version": v} for v in versions]} for each in groups]
+    return Reply(body=json.dumps({"kind": "APIGroupList", "groups": listed}).encode())
+
+
+def resources(*names: str) -> Reply:
+    """What `/apis/<group>/<version>` says."""
+    listed = [{"name": each} for each in names]
+    return Reply(body=json.dumps({"kind": "APIResourceList", "resources": listed}).encode())
+
+
 @dataclass(slots=True)
 class Stub:
     """The script and what was asked; the last reply is given for ever."""
