@@ -17,6 +17,7 @@ import websocket
 from bot.core.kubernetes import ROTATION_HINT, why_no_rotation
 from bot.edges.kube import connection, discovery, translate
 from bot.edges.kube.connection import Answer, Connection, Json, Query
+from bot.edges.kube.deadline import Deadline
 from bot.edges.kube.targets import ACCESS_REVIEWS, Target
 from bot.edges.kube.translate import Again, Doing, Expired, NotFound
 from bot.edges.kube.wire import Page, Stored
@@ -84,8 +85,10 @@ class KubeClient:
         """Let go of every socket."""
         self._link.close()
 
-    def fetch(self, target: Target, *, metadata_only: bool = False) -> Answer:
-        """Read one object, raw.
+    def fetch(
+        self, target: Target, *, metadata_only: bool = False, deadline: Deadline | None = None
+    ) -> Answer:
+        """Read one object, raw; with a deadline, nothing more is asked or waited for after it.
 
         Raises:
             ObjectAbsent, ClusterForbidden, ClusterUnreachable.
@@ -94,13 +97,22 @@ class KubeClient:
 
         def ask(served: Target) -> Answer:
             doing = Doing(verb="get", target=served)
-            return self._patiently(lambda: self._link.send(doing, "GET", accept=accept))
+            return self._patiently(
+                lambda: self._link.send(doing, "GET", accept=accept, deadline=deadline), deadline
+            )
 
-        return self._in_its_version(target, ask)
+        return self._in_its_version(target, ask, deadline)
 
-    def get(self, target: Target, decoder: msgspec.json.Decoder[S], *, metadata_only: bool = False) -> S:
+    def get(
+        self,
+        target: Target,
+        decoder: msgspec.json.Decoder[S],
+        *,
+        metadata_only: bool = False,
+        deadline: Deadline | None = None,
+    ) -> S:
         """Read one object, decoded. Raises as `fetch` does."""
-        answer = self.fetch(target, metadata_only=metadata_only)
+        answer = self.fetch(target, metadata_only=metadata_only, deadline=deadline)
         return _object(answer, decoder, Doing(verb="get", target=target))
 
     def collect(
@@ -182,7 +194,9 @@ class KubeClient:
         if why := why_no_rotation(version):
             raise ClusterRefused(f"patch {target} was not rehearsed: {why}", hint=ROTATION_HINT)
 
-    def _in_its_version(self, target: Target, ask: Callable[[Target], T]) -> T:
+    def _in_its_version(
+        self, target: Target, ask: Callable[[Target], T], deadline: Deadline | None = None
+    ) -> T:
         """Ask in the version that this server has, as far as is known; else in the other, and remember."""
         known = target.kind in self._older
         first, second = (target.before, target) if known else (target, target.before)
@@ -190,18 +204,24 @@ class KubeClient:
             return ask(first)
         except NotFound as fault:
             if not target.older:
-                raise self._missing(target, fault) from None
+                raise self._missing(target, fault, deadline) from None
             try:
                 found = ask(second)
             except NotFound:
-                raise self._missing(target, fault) from None
+                raise self._missing(target, fault, deadline) from None
         (self._older.discard if known else self._older.add)(target.kind)
         return found
 
-    def _missing(self, target: Target, fault: NotFound) -> ClusterError:
+    def _missing(self, target: Target, fault: NotFound, deadline: Deadline | None) -> ClusterError:
         """What a 404 for a path means: it is absent only if the cluster's own list of kinds lacks its kind."""
+
+        def ask(path: str, decoder: msgspec.json.Decoder[T]) -> T:
+            doing = Doing(verb="get", target=Target(resource=path))
+            answer = self._plainly(lambda: self._link.send(doing, "GET", path=path, deadline=deadline))
+            return decoded(answer, decoder, doing)
+
         try:
-            served = discovery.served_versions(self._discovered, target)
+            served = discovery.served_versions(ask, target)
         except ClusterError as unasked:
             why = f"whether the cluster has {target.whole} cannot be told: {unasked.message}"
         else:
@@ -209,10 +229,6 @@ class KubeClient:
                 return ObjectAbsent(f"{target} does not exist: the cluster has no such resource")
             why = f"the cluster has {target.whole}, in {', '.join(served)}"
         return type(fault.error)(f"{fault.error.message}; {why}", retry_after=fault.error.retry_after)
-
-    def _discovered(self, path: str, decoder: msgspec.json.Decoder[T]) -> T:
-        doing = Doing(verb="get", target=Target(resource=path))
-        return decoded(self._plainly(lambda: self._link.send(doing, "GET", path=path)), decoder, doing)
 
     def may(self, verb: str, target: Target) -> bool:
         """Ask the API server whether the bot may do this (SelfSubjectAccessReview).
@@ -263,10 +279,10 @@ class KubeClient:
         except NotFound as fault:
             raise fault.error from None
 
-    def _patiently(self, request: Callable[[], Answer]) -> Answer:
+    def _patiently(self, request: Callable[[], Answer], deadline: Deadline | None = None) -> Answer:
         """Send it, and again while the server says that it is busy, as often as is bearable."""
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_bearable),
+            retry=tenacity.retry_if_exception(lambda fault: _bearable(fault, deadline)),
             wait=_wait,
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             sleep=self._sleep,
@@ -330,8 +346,10 @@ def _after_expiry(target: Target, expired: Expired, expirations: int) -> str:
     return expired.token if expirations > 1 else ""
 
 
-def _bearable(fault: BaseException) -> bool:
-    return isinstance(fault, Again) and fault.pause <= LONGEST_PAUSE
+def _bearable(fault: BaseException, deadline: Deadline | None) -> bool:
+    if not isinstance(fault, Again) or fault.pause > LONGEST_PAUSE:
+        return False
+    return deadline is None or fault.pause.total_seconds() < deadline.rest
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

@@ -14,9 +14,9 @@ from bot.core.mesh import ObjectRef, Pod, ServedCertificate, Webhook
 from bot.edges.kube import convert_pods
 from bot.edges.kube.client import KubeClient
 from bot.edges.kube.convert_pods import PROXY
+from bot.edges.kube.deadline import Deadline
 from bot.edges.kube.handshake import served_certificate
 from bot.edges.kube.look import Look
-from bot.edges.kube.streams import Deadline
 from bot.edges.kube.targets import PODS
 from bot.edges.kube.translate import cut
 from bot.edges.kube.wire import POD_PAGE

@@ -9,6 +9,7 @@ import pytest
 
 from bot.edges.kube import connection, translate
 from bot.edges.kube.client import ATTEMPTS, KubeClient
+from bot.edges.kube.deadline import Deadline
 from bot.edges.kube.targets import CONFIG_MAPS, SECRETS, Target
 from bot.edges.kube.translate import Again, Doing
 from bot.edges.kube.wire import NAMED, NAMED_PAGE, WORKLOAD_SECRET_PAGE, Named
@@ -196,6 +197,36 @@ def test_silence_after_a_read_is_unreachable(tmp_path: Path, monkeypatch: pytest
         client.get(SECRET, NAMED)
 
     assert len(stub.asked) == 1
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_an_answer_that_drips_is_given_up_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, write: bool
+) -> None:
+    monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.3)
+    error = OutcomeUnknown if write else ClusterUnreachable
+
+    with stubbed(tmp_path, Reply(drip=True)) as (client, _), pytest.raises(error, match="in time"):
+        client.patch(SECRET, {}, NAMED) if write else client.get(SECRET, NAMED)
+
+
+def test_by_a_deadline_a_read_is_over_and_none_is_begun_after_it(tmp_path: Path) -> None:
+    with stubbed(tmp_path, Reply(drip=True)) as (client, stub):
+        deadline = Deadline(0.3)
+        for _ in range(3):
+            with pytest.raises(ClusterUnreachable):
+                client.get(SECRET, NAMED, deadline=deadline)
+
+        assert len(stub.asked) == 1
+
+
+def test_no_patience_with_a_busy_server_goes_beyond_a_deadline(tmp_path: Path) -> None:
+    busy = refused(429, "slow down", headers=(("Retry-After", "9"),))
+
+    with stubbed(tmp_path, busy) as (client, stub), pytest.raises(ClusterUnreachable, match="busy"):
+        client.get(SECRET, NAMED, deadline=Deadline(5))
+
+    assert stub.slept == []
 
 
 @pytest.mark.parametrize("write", [True, False])
