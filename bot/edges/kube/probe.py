@@ -9,6 +9,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+from bot.core.components import ENDED
 from bot.core.mesh import Pod, Proxy
 from bot.core.versions import version_of_image
 from bot.edges.kube import convert_pods
@@ -33,7 +34,6 @@ COMMAND = ("pilot-agent", "request", "GET", "certs")
 
 EXEC, FORWARD = "exec", "portforward"
 
-FINISHED = ("Succeeded", "Failed")
 GONE = "is gone"
 
 
@@ -78,7 +78,7 @@ class Probe:
             return tuple(pool.map(self._proxy, pods))
 
     def _proxy(self, pod: Pod) -> Proxy:
-        if pod.deleting or pod.phase in FINISHED:
+        if pod.deleting or pod.phase in ENDED:
             return _told(pod, asked=False)
         if pod.phase != "Running":
             return _told(pod, fault=f"the pod is {pod.phase or 'Pending'}")
@@ -95,7 +95,7 @@ class Probe:
             return _told(pod, asked=False, fault=GONE)
         except ClusterError:
             return _told(pod, fault=fault.message)
-        if now.deleting or now.phase in FINISHED:
+        if now.deleting or now.phase in ENDED:
             return _told(now, asked=False)
         if now.uid == pod.uid:
             return _told(pod, fault=fault.message)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bot.core.certificates import Certificate
+from bot.core.components import ENDED
 from bot.core.mesh import ObjectRef, Pod, ServedCertificate, Webhook
 from bot.edges.kube import convert_pods
 from bot.edges.kube.client import KubeClient
@@ -179,7 +180,7 @@ def _left(
 
 
 def _why_idle(pod: Pod) -> str:
-    return "" if pod.deleting or pod.phase in ("Succeeded", "Failed") else NOT_READY
+    return "" if pod.deleting or pod.phase in ENDED else NOT_READY
 
 
 def _place(served: ServedCertificate) -> tuple[str, str]:
