@@ -5,11 +5,17 @@ import json
 import ssl
 import urllib.parse
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
+from bot.edges.kube.discovery import served_versions
+from bot.edges.kube.targets import DEPLOYMENTS, SECRETS, Target
+from bot.edges.kube.translate import Doing, NotFound, refusal
 from tests.contract.cluster_sides import METADATA_LIST, Side, raw, refused, text64
+
+T = TypeVar("T")
 
 
 def test_secrets_are_selected_by_their_type(side: Side) -> None:
@@ -197,3 +203,35 @@ def test_managed_fields_name_the_last_writer_of_a_key(side: Side) -> None:
     mine = next(each for each in after.metadata.managed_fields if each.manager == "rootkeeper")
     assert "f:a" in mine.fields_v1["f:data"]
     assert "f:b" not in mine.fields_v1["f:data"]
+
+
+KINDS = {
+    "a core kind": (SECRETS, ("v1",)),
+    "a kind of a group": (DEPLOYMENTS, ("v1",)),
+    "no kind of a group": (Target(group="apps", resource="nothings"), ()),
+    "no core kind": (Target(resource="nothings"), ()),
+    "no group": (Target(group="nowhere.example", resource="things"), ()),
+}
+
+
+@pytest.mark.parametrize(("target", "versions"), KINDS.values(), ids=KINDS)
+def test_everybody_is_told_which_kinds_there_are(
+    side: Side, target: Target, versions: tuple[str, ...]
+) -> None:
+    def ask(path: str, decoder: msgspec.json.Decoder[T]) -> T:
+        return decoder.decode(json.dumps(raw(side.limited, path)).encode())
+
+    assert served_versions(ask, target) == versions
+
+
+@pytest.mark.parametrize("path", ["/apis/nowhere.example/v1/things", "/apis/apps/v1/nothings"])
+def test_a_404_for_a_kind_that_is_not_there_names_no_object(side: Side, path: str) -> None:
+    target = Target(group="any", resource="things").named("one")
+    found: Any = side.admin.call_api(
+        *side.admin.param_serialize("GET", f"{path}/one", auth_settings=["BearerToken"])
+    )
+
+    fault = refusal(Doing(verb="get", target=target), found.status, found.read(), retry_after=None)
+
+    assert found.status == 404
+    assert isinstance(fault, NotFound)

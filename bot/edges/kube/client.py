@@ -15,12 +15,13 @@ import tenacity
 import websocket
 
 from bot.core.kubernetes import ROTATION_HINT, why_no_rotation
-from bot.edges.kube import connection, translate
+from bot.edges.kube import connection, discovery, translate
 from bot.edges.kube.connection import Answer, Connection, Json, Query
+from bot.edges.kube.deadline import Deadline
 from bot.edges.kube.targets import ACCESS_REVIEWS, Target
-from bot.edges.kube.translate import Again, Doing, Expired
-from bot.edges.kube.wire import Page
-from bot.errors import ClusterRefused, ClusterUnreachable, ObjectAbsent
+from bot.edges.kube.translate import Again, Doing, Expired, NotFound
+from bot.edges.kube.wire import Page, Stored
+from bot.errors import ClusterError, ClusterRefused, ClusterUnreachable, ObjectAbsent
 
 PAGE_SIZE = 500
 """Objects per page: what kubectl and client-go ask for."""
@@ -42,6 +43,7 @@ METADATA_LIST_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.i
 continue token, and its first page would pass for all of it."""
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Stored)
 U = TypeVar("U")
 
 
@@ -83,8 +85,10 @@ class KubeClient:
         """Let go of every socket."""
         self._link.close()
 
-    def fetch(self, target: Target, *, metadata_only: bool = False) -> Answer:
-        """Read one object, raw.
+    def fetch(
+        self, target: Target, *, metadata_only: bool = False, deadline: Deadline | None = None
+    ) -> Answer:
+        """Read one object, raw; with a deadline, nothing more is asked or waited for after it.
 
         Raises:
             ObjectAbsent, ClusterForbidden, ClusterUnreachable.
@@ -93,14 +97,23 @@ class KubeClient:
 
         def ask(served: Target) -> Answer:
             doing = Doing(verb="get", target=served)
-            return self._patiently(lambda: self._link.send(doing, "GET", accept=accept))
+            return self._patiently(
+                lambda: self._link.send(doing, "GET", accept=accept, deadline=deadline), deadline
+            )
 
-        return self._in_its_version(target, ask)
+        return self._in_its_version(target, ask, deadline)
 
-    def get(self, target: Target, decoder: msgspec.json.Decoder[T], *, metadata_only: bool = False) -> T:
+    def get(
+        self,
+        target: Target,
+        decoder: msgspec.json.Decoder[S],
+        *,
+        metadata_only: bool = False,
+        deadline: Deadline | None = None,
+    ) -> S:
         """Read one object, decoded. Raises as `fetch` does."""
-        answer = self.fetch(target, metadata_only=metadata_only)
-        return decoded(answer, decoder, Doing(verb="get", target=target))
+        answer = self.fetch(target, metadata_only=metadata_only, deadline=deadline)
+        return _object(answer, decoder, Doing(verb="get", target=target))
 
     def collect(
         self,
@@ -117,7 +130,7 @@ class KubeClient:
         When it raises, what was read until then stays in `into`: it is true, but not all.
 
         Raises:
-            ObjectAbsent (no such resource), ClusterForbidden, ClusterUnreachable.
+            ObjectAbsent (the cluster has no such resource), ClusterForbidden, ClusterUnreachable.
         """
         start, token, expirations = len(into), "", 0
         while True:
@@ -151,11 +164,11 @@ class KubeClient:
         self,
         target: Target,
         body: Json,
-        decoder: msgspec.json.Decoder[T],
+        decoder: msgspec.json.Decoder[S],
         *,
         kind: PatchKind = PatchKind.MERGE,
         rehearse: bool = False,
-    ) -> T:
+    ) -> S:
         """Patch one object; with `rehearse` the server only goes through it. Gives the object after it.
 
         Raises:
@@ -166,12 +179,12 @@ class KubeClient:
         if rehearse:
             self._check_rehearsals(target)
 
-        def ask(served: Target) -> T:
+        def ask(served: Target) -> S:
             doing = Doing(verb="patch", target=served, writes=True)
             answer = self._patiently(
                 lambda: self._link.send(doing, "PATCH", query=query, body=body, content_type=kind.value)
             )
-            return decoded(answer, decoder, doing)
+            return _object(answer, decoder, doing)
 
         return self._in_its_version(target, ask)
 
@@ -181,24 +194,41 @@ class KubeClient:
         if why := why_no_rotation(version):
             raise ClusterRefused(f"patch {target} was not rehearsed: {why}", hint=ROTATION_HINT)
 
-    def _in_its_version(self, target: Target, ask: Callable[[Target], T]) -> T:
-        """Ask in the version that this server has, as far as is known; else in the other, and remember.
-
-        404 says both that a version is not served and that an object is absent, and that nothing was done.
-        """
-        if not target.older:
-            return ask(target)
+    def _in_its_version(
+        self, target: Target, ask: Callable[[Target], T], deadline: Deadline | None = None
+    ) -> T:
+        """Ask in the version that this server has, as far as is known; else in the other, and remember."""
         known = target.kind in self._older
         first, second = (target.before, target) if known else (target, target.before)
         try:
             return ask(first)
-        except ObjectAbsent as absent:
+        except NotFound as fault:
+            if not target.older:
+                raise self._missing(target, fault, deadline) from None
             try:
                 found = ask(second)
-            except ObjectAbsent:
-                raise absent from None
+            except NotFound:
+                raise self._missing(target, fault, deadline) from None
         (self._older.discard if known else self._older.add)(target.kind)
         return found
+
+    def _missing(self, target: Target, fault: NotFound, deadline: Deadline | None) -> ClusterError:
+        """What a 404 for a path means: it is absent only if the cluster's own list of kinds lacks its kind."""
+
+        def ask(path: str, decoder: msgspec.json.Decoder[T]) -> T:
+            doing = Doing(verb="get", target=Target(resource=path))
+            answer = self._plainly(lambda: self._link.send(doing, "GET", path=path, deadline=deadline))
+            return decoded(answer, decoder, doing)
+
+        try:
+            served = discovery.served_versions(ask, target)
+        except ClusterError as unasked:
+            why = f"whether the cluster has {target.whole} cannot be told: {unasked.message}"
+        else:
+            if not served:
+                return ObjectAbsent(f"{target} does not exist: the cluster has no such resource")
+            why = f"the cluster has {target.whole}, in {', '.join(served)}"
+        return type(fault.error)(f"{fault.error.message}; {why}", retry_after=fault.error.retry_after)
 
     def may(self, verb: str, target: Target) -> bool:
         """Ask the API server whether the bot may do this (SelfSubjectAccessReview).
@@ -220,7 +250,7 @@ class KubeClient:
             "spec": {"resourceAttributes": attributes},
         }
         doing = Doing(verb="create", target=ACCESS_REVIEWS)  # stores nothing: it may be repeated
-        answer = self._patiently(lambda: self._link.send(doing, "POST", body=body))
+        answer = self._plainly(lambda: self._link.send(doing, "POST", body=body))
         return decoded(answer, _REVIEW, doing).status.allowed
 
     def version(self) -> str:
@@ -230,7 +260,7 @@ class KubeClient:
             ClusterForbidden, ClusterUnreachable.
         """
         doing = Doing(verb="get", target=Target(resource="version"))
-        answer = self._patiently(lambda: self._link.send(doing, "GET", path="/version"))
+        answer = self._plainly(lambda: self._link.send(doing, "GET", path="/version"))
         return decoded(answer, _VERSION, doing).git_version
 
     def stream(self, target: Target, *, query: Query, protocols: str, seconds: float) -> websocket.WebSocket:
@@ -242,10 +272,17 @@ class KubeClient:
         doing = Doing(verb="create", target=target)
         return self._link.stream(doing, query=query, protocols=protocols, seconds=seconds)
 
-    def _patiently(self, request: Callable[[], Answer]) -> Answer:
+    def _plainly(self, request: Callable[[], Answer]) -> Answer:
+        """Send it patiently, where a 404 can only mean that something else answers."""
+        try:
+            return self._patiently(request)
+        except NotFound as fault:
+            raise fault.error from None
+
+    def _patiently(self, request: Callable[[], Answer], deadline: Deadline | None = None) -> Answer:
         """Send it, and again while the server says that it is busy, as often as is bearable."""
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_bearable),
+            retry=tenacity.retry_if_exception(lambda fault: _bearable(fault, deadline)),
             wait=_wait,
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             sleep=self._sleep,
@@ -285,6 +322,13 @@ def decoded(answer: Answer, decoder: msgspec.json.Decoder[T], doing: Doing) -> T
         raise translate.unreadable(doing, str(fault)) from None
 
 
+def _object(answer: Answer, decoder: msgspec.json.Decoder[S], doing: Doing) -> S:
+    found = decoded(answer, decoder, doing)
+    if not found.metadata.uid:
+        raise translate.unreadable(doing, "it has no uid")
+    return found
+
+
 def _paging(token: str, expirations: int) -> list[tuple[str, str]]:
     if token:
         return [("limit", str(PAGE_SIZE)), ("continue", token)]
@@ -302,8 +346,10 @@ def _after_expiry(target: Target, expired: Expired, expirations: int) -> str:
     return expired.token if expirations > 1 else ""
 
 
-def _bearable(fault: BaseException) -> bool:
-    return isinstance(fault, Again) and fault.pause <= LONGEST_PAUSE
+def _bearable(fault: BaseException, deadline: Deadline | None) -> bool:
+    if not isinstance(fault, Again) or fault.pause > LONGEST_PAUSE:
+        return False
+    return deadline is None or fault.pause.total_seconds() < deadline.rest
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

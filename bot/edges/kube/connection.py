@@ -1,8 +1,8 @@
 """Owns the official Kubernetes client: authentication, TLS, one raw call, one stream, their time-outs.
 
-The only file that touches `kubernetes`, `urllib3` and the WebSocket's opening; their untyped values
-and their exceptions end here. Bodies stay raw bytes: the library's models cost twice the time and
-would make Python objects of every private key in a list.
+With `bounded` and `credentials` the only file that touches `kubernetes`, `urllib3` and the WebSocket's
+opening; their untyped values and their exceptions end here. Bodies stay raw bytes: the library's models
+cost twice the time and would make Python objects of every private key in a list.
 """
 
 import ssl
@@ -19,16 +19,22 @@ import websocket
 import yaml
 from kubernetes import client as kubernetes
 from kubernetes import config as kubernetes_config
+from kubernetes.config import incluster_config
 from kubernetes.stream import ws_client
 from urllib3.exceptions import HTTPError
 
-from bot.edges.kube import translate
+from bot.edges.kube import bounded, credentials, translate
+from bot.edges.kube.credentials import PluginHung, TokenFile
+from bot.edges.kube.deadline import Deadline
 from bot.edges.kube.translate import Doing
 from bot.errors import ClusterUnreachable
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 """Between two pieces of an answer; a page of 500 secrets takes a tenth of a second."""
+
+ANSWER_SECONDS = 120.0
+"""For a whole answer: 10,000 secrets in one piece, 57 MB, at half a megabyte a second."""
 
 CONNECTIONS = 32
 """Kept open: 16 probes and the lists beside them."""
@@ -38,6 +44,18 @@ USER_AGENT = "rootkeeper"
 _ANOTHER_KUBECONFIG = (
     "Name one in ROOTKEEPER_KUBECONFIG and, in ROOTKEEPER_MESHES, a context that stands in it."
 )
+
+_LOG_IN = "It may be waiting for a login: log in where the bot runs, or name a kubeconfig without a plugin."
+
+_UNUSABLE = (
+    kubernetes_config.ConfigException,
+    yaml.YAMLError,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
+"""What a broken kubeconfig, a missing token and the like make the library raise."""
 
 _UNSENT = (
     urllib3.exceptions.NewConnectionError,
@@ -67,9 +85,11 @@ class Answer:
 class Connection:
     """One cluster's API server, spoken to in single requests."""
 
-    def __init__(self, api: Any) -> None:
+    def __init__(self, api: Any, token: TokenFile | None = None) -> None:
         self._api = api
+        self._token = token
         api.user_agent = USER_AGENT
+        bounded.bind(api.rest_client.pool_manager)
 
     def close(self) -> None:
         """Let go of every socket."""
@@ -85,32 +105,45 @@ class Connection:
         body: Json | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
+        deadline: Deadline | None = None,
     ) -> Answer:
-        """Send one request and read its whole answer.
+        """Send one request and read its whole answer, within ANSWER_SECONDS or by an earlier deadline.
 
         Raises:
-            What `translate` makes of it: errors of `bot.errors`, or `Again` and `Expired`.
+            What `translate` makes of it: errors of `bot.errors`, or `Private` and `Expired`.
         """
-        url, headers = self._prepared(method, path or doing.target.path, query)
+        url, headers = self._prepared(doing, method, path or doing.target.path, query)
         headers["Accept"] = accept
         if body is not None:
             headers["Content-Type"] = content_type
-        reply, content = self._exchange(doing, method, url, headers, body)
+        deadline = deadline or Deadline(ANSWER_SECONDS)
+        reply, content = self._exchange(doing, method, url, headers, body, deadline)
+        if reply.status == 401 and self._token and self._token.renewed(headers["authorization"]):
+            headers["authorization"] = self._token.authorization()
+            reply, content = self._exchange(doing, method, url, headers, body, deadline)
         if not 200 <= reply.status < 300:
             wait = reply.headers.get("Retry-After")
             raise translate.refusal(doing, reply.status, content, retry_after=wait)
         return Answer(body=content, date=_date(reply.headers.get("Date")))
 
     def _exchange(
-        self, doing: Doing, method: str, url: str, headers: dict[str, str], body: Json | None
+        self,
+        doing: Doing,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: Json | None,
+        deadline: Deadline,
     ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
-        bounds = (CONNECT_SECONDS, READ_SECONDS)
+        rest = deadline.left()
+        bounds = (min(CONNECT_SECONDS, rest), min(READ_SECONDS, rest))
         try:
-            reply = self._api.call_api(method, url, headers, body, _request_timeout=bounds).response
-            try:
-                return reply, reply.data
-            finally:
-                reply.release_conn()
+            with bounded.answered_by(deadline):
+                reply = self._api.call_api(method, url, headers, body, _request_timeout=bounds).response
+                try:
+                    return reply, reply.data
+                finally:
+                    reply.release_conn()
         except _UNSENT as fault:
             raise translate.unsent(doing, str(fault)) from None
         except urllib3.exceptions.TimeoutError as fault:
@@ -121,10 +154,16 @@ class Connection:
         except (HTTPError, OSError) as fault:
             raise translate.unanswered(doing, str(fault) or type(fault).__name__) from None
 
-    def _prepared(self, method: str, path: str, query: Query) -> tuple[str, dict[str, str]]:
-        _, url, headers, _, _ = self._api.param_serialize(
-            method, path, query_params=list(query), header_params={}, auth_settings=["BearerToken"]
-        )
+    def _prepared(self, doing: Doing, method: str, path: str, query: Query) -> tuple[str, dict[str, str]]:
+        """URL and headers; of the credentials, what they are now."""
+        try:
+            _, url, headers, _, _ = self._api.param_serialize(
+                method, path, query_params=list(query), header_params={}, auth_settings=["BearerToken"]
+            )
+            if self._token:
+                headers["authorization"] = self._token.authorization()
+        except (*_UNUSABLE, PluginHung) as fault:
+            raise translate.unsent(doing, f"the bot has no credentials: {fault}") from None
         return url, headers
 
     def stream(self, doing: Doing, *, query: Query, protocols: str, seconds: float) -> websocket.WebSocket:
@@ -136,7 +175,7 @@ class Connection:
         Raises:
             ClusterForbidden, ObjectAbsent, ClusterRefused, ClusterUnreachable.
         """
-        url, headers = self._prepared("GET", doing.target.path, query)
+        url, headers = self._prepared(doing, "GET", doing.target.path, query)
         opened = websocket.WebSocket(sslopt=self._tls(), skip_utf8_validation=True)
         connect: Callable[..., None] = opened.connect
         try:
@@ -185,21 +224,17 @@ def from_kubeconfig(path: Path | None = None, *, context: str | None = None) -> 
     """
     settings = _settings()
     name = str(path) if path else None
+    credentials.bound_plugins()
     try:
         _load_kube_config(name, context=context, client_configuration=settings, persist_config=False)
-    except (
-        kubernetes_config.ConfigException,
-        yaml.YAMLError,
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-    ) as fault:
+        token = credentials.token_file(name, context)
+    except (*_UNUSABLE, PluginHung) as fault:
         text = translate.cut(str(fault))
         raise ClusterUnreachable(
-            f"{name or 'the default kubeconfig'} cannot be used: {text}", hint=_ANOTHER_KUBECONFIG
+            f"{name or 'the default kubeconfig'} cannot be used: {text}",
+            hint=_LOG_IN if isinstance(fault, PluginHung) else _ANOTHER_KUBECONFIG,
         ) from None
-    return Connection(kubernetes.ApiClient(settings))
+    return _connected(settings, TokenFile(token) if token else None)
 
 
 def in_cluster() -> Connection:
@@ -213,7 +248,15 @@ def in_cluster() -> Connection:
         _load_incluster_config(client_configuration=settings)
     except kubernetes_config.ConfigException as fault:
         raise ClusterUnreachable(f"this is not a pod of a cluster: {translate.cut(str(fault))}") from None
-    return Connection(kubernetes.ApiClient(settings))
+    return _connected(settings, TokenFile(Path(incluster_config.SERVICE_TOKEN_FILENAME)))
+
+
+def _connected(settings: Any, token: TokenFile | None) -> Connection:
+    if token:
+        settings.refresh_api_key_hook = (
+            None  # reads the file once, or reads it again and fails when it is empty
+        )
+    return Connection(kubernetes.ApiClient(settings), token)
 
 
 def _settings() -> Any:

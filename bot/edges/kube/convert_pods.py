@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from bot.core.components import ENDED
 from bot.core.mesh import Container, Pod, Workload
 from bot.edges.kube.convert import pairs, ref_of, time_of
 from bot.edges.kube.translate import cut
@@ -159,11 +160,11 @@ def _workload_trouble(conditions: Iterable[Condition], pods: Iterable[PodWire]) 
 
 
 def trouble(found: PodWire) -> str:
-    """Why a pod is not ready, in words; empty when it is, or has finished, or is going."""
+    """Why a pod is not ready, in words; empty when it is, or has ended (evicted, too), or is going."""
     status = found.status
     conditions = {c.type: c for c in status.conditions or ()}
     ready = conditions.get("Ready")
-    going = found.metadata.deletion_timestamp is not None or status.phase == "Succeeded"
+    going = found.metadata.deletion_timestamp is not None or status.phase in ENDED
     if going or (ready and ready.status == "True"):
         return ""
     for each in _statuses(found):

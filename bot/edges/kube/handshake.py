@@ -9,7 +9,8 @@ import ssl
 
 from bot.core.certificates import Certificate, read_der
 from bot.edges.kube.client import KubeClient
-from bot.edges.kube.streams import Deadline, ForwardedPort, forwarded_port
+from bot.edges.kube.deadline import Deadline
+from bot.edges.kube.streams import ForwardedPort, forwarded_port
 from bot.edges.kube.targets import Target
 from bot.edges.kube.translate import cut
 from bot.errors import ClusterRefused, ClusterUnreachable

@@ -73,10 +73,12 @@ class Look:
         decoder: msgspec.json.Decoder[Page[T]],
         convert: Callable[[T], U],
     ) -> list[U]:
-        """List a resource that has no namespaces; a cluster that does not know it has not answered."""
+        """List a resource that has no namespaces; one that the cluster does not have is empty."""
         found: list[U] = []
         try:
             self.client.collect(target, decoder, convert, into=found)
+        except ObjectAbsent:
+            return []
         except ClusterError as fault:
             self.miss(part, what, fault.message)
         return found
@@ -94,7 +96,7 @@ class Look:
     ) -> list[U]:
         """List a resource in all namespaces; where that is forbidden, in each namespace by itself.
 
-        A resource that the cluster does not know is empty.
+        A resource that the cluster does not have is empty.
         """
         found = self.everywhere_if_known(
             part, what, target, decoder, convert, query=query, metadata_only=metadata_only
@@ -112,7 +114,7 @@ class Look:
         query: Query = (),
         metadata_only: bool = False,
     ) -> list[U] | None:
-        """Like `everywhere`; None where the cluster does not know the resource at all."""
+        """Like `everywhere`; None where the cluster does not have the resource at all."""
         found: list[U] = []
         collect = partial(self.client.collect, query=tuple(query), metadata_only=metadata_only)
         try:

@@ -74,7 +74,7 @@ def _asks_for_tls(spec: msgspec.Raw) -> bool | None:
 
 
 def _peer_authentications(look: Look) -> list[PeerModes] | None:
-    """Every PeerAuthentication; None where the cluster does not know them, as before Istio 1.5."""
+    """Every PeerAuthentication; None where the cluster does not have them, as before Istio 1.5."""
     found = look.everywhere_if_known(
         Part.POLICY,
         "PeerAuthentications",

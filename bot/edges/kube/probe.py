@@ -9,30 +9,31 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+from bot.core.components import ENDED
 from bot.core.mesh import Pod, Proxy
 from bot.core.versions import version_of_image
 from bot.edges.kube import convert_pods
 from bot.edges.kube.certs_page import CertsPage, Loaded
 from bot.edges.kube.client import KubeClient
 from bot.edges.kube.convert_pods import PROXY
-from bot.edges.kube.streams import Deadline, get_from_pod, run_in_pod
+from bot.edges.kube.deadline import Deadline
+from bot.edges.kube.streams import get_from_pod, run_in_pod
 from bot.edges.kube.targets import PODS, Target
 from bot.edges.kube.translate import cut, forbidden_beyond
 from bot.edges.kube.wire import POD
 from bot.errors import ClusterError, ClusterForbidden, ClusterRefused, ObjectAbsent
 
 PROXY_SECONDS = 10.0
-"""For one proxy, all ways together."""
+"""For one proxy, all ways together; and as long again to see whether its pod was replaced."""
 
 TOTAL_SECONDS = 600.0
-"""For all proxies of a look: 5,000 at 16 at once take about 30 s when all answer."""
+"""For all proxies of a look, with all that is asked about them: 5,000 at 16 at once take about 30 s when all answer."""
 
 ADMIN_PORT = 15000
 COMMAND = ("pilot-agent", "request", "GET", "certs")
 
 EXEC, FORWARD = "exec", "portforward"
 
-FINISHED = ("Succeeded", "Failed")
 GONE = "is gone"
 
 
@@ -77,7 +78,7 @@ class Probe:
             return tuple(pool.map(self._proxy, pods))
 
     def _proxy(self, pod: Pod) -> Proxy:
-        if pod.deleting or pod.phase in FINISHED:
+        if pod.deleting or pod.phase in ENDED:
             return _told(pod, asked=False)
         if pod.phase != "Running":
             return _told(pod, fault=f"the pod is {pod.phase or 'Pending'}")
@@ -89,12 +90,12 @@ class Probe:
     def _again(self, pod: Pod, fault: ClusterError) -> Proxy:
         """A pod that failed may have been replaced since it was listed: look once more, by uid."""
         try:
-            now = convert_pods.pod(self._client.get(_target(pod), POD))
+            now = convert_pods.pod(self._client.get(_target(pod), POD, deadline=self._deadline()))
         except ObjectAbsent:
             return _told(pod, asked=False, fault=GONE)
         except ClusterError:
             return _told(pod, fault=fault.message)
-        if now.deleting or now.phase in FINISHED:
+        if now.deleting or now.phase in ENDED:
             return _told(now, asked=False)
         if now.uid == pod.uid:
             return _told(pod, fault=fault.message)
@@ -103,13 +104,21 @@ class Probe:
         except ClusterError as second:
             return _told(now, fault=second.message)
 
+    def _deadline(self) -> Deadline:
+        """Of one proxy, within that of all.
+
+        Raises:
+            ClusterUnreachable: that of all is past.
+        """
+        return Deadline(min(self._proxy_seconds, self._total.left()))
+
     def _loaded(self, pod: Pod) -> Loaded:
         """Ask by exec, else by port-forward.
 
         Raises:
             ClusterError: neither gave a page.
         """
-        deadline = Deadline(min(self._proxy_seconds, self._total.left()))
+        deadline = self._deadline()
         by_exec = self._by_exec(pod, deadline)
         if isinstance(by_exec, Loaded):
             return by_exec

@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bot.core.certificates import Certificate
+from bot.core.components import ENDED
 from bot.core.mesh import ObjectRef, Pod, ServedCertificate, Webhook
 from bot.edges.kube import convert_pods
 from bot.edges.kube.client import KubeClient
 from bot.edges.kube.convert_pods import PROXY
+from bot.edges.kube.deadline import Deadline
 from bot.edges.kube.handshake import served_certificate
 from bot.edges.kube.look import Look
-from bot.edges.kube.streams import Deadline
 from bot.edges.kube.targets import PODS
 from bot.edges.kube.translate import cut
 from bot.edges.kube.wire import POD_PAGE
@@ -179,7 +180,7 @@ def _left(
 
 
 def _why_idle(pod: Pod) -> str:
-    return "" if pod.deleting or pod.phase in ("Succeeded", "Failed") else NOT_READY
+    return "" if pod.deleting or pod.phase in ENDED else NOT_READY
 
 
 def _place(served: ServedCertificate) -> tuple[str, str]:

@@ -9,11 +9,11 @@ import http.client
 import io
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from time import monotonic
 
 import websocket
 
 from bot.edges.kube.client import KubeClient
+from bot.edges.kube.deadline import Deadline
 from bot.edges.kube.targets import Target
 from bot.edges.kube.translate import cut, read_status
 from bot.errors import ClusterRefused, ClusterUnreachable
@@ -33,29 +33,6 @@ _LINGER_SECONDS = 1.0
 """After exec's Status, for output that a proxy in between delivers late."""
 
 _PIECE = 64 * 1024
-
-
-class Deadline:
-    """A moment by which all of a conversation has to be over."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = monotonic() + seconds
-        self._seconds = seconds
-
-    def left(self) -> float:
-        """Seconds that are left.
-
-        Raises:
-            ClusterUnreachable: none.
-        """
-        rest = self._end - monotonic()
-        if rest <= 0:
-            raise ClusterUnreachable(f"did not answer within {self._seconds:g} s")
-        return rest
-
-    def shorten(self, seconds: float) -> None:
-        """Let it be over within so many seconds from now, if it was not to be sooner."""
-        self._end = min(self._end, monotonic() + seconds)
 
 
 def run_in_pod(

@@ -33,7 +33,11 @@ class Target:
     @property
     def before(self) -> "Target":
         """The same resource in its older version."""
-        return replace(self, version=self.older, older="")
+        return self.in_version(self.older)
+
+    def in_version(self, version: str) -> "Target":
+        """The same resource in this version and no other."""
+        return replace(self, version=version, older="")
 
     @property
     def kind(self) -> tuple[str, str]:
@@ -41,12 +45,16 @@ class Target:
         return self.group, self.resource
 
     @property
+    def root(self) -> str:
+        """The URL path of the group's version, where its resources are listed."""
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+
+    @property
     def path(self) -> str:
         """The URL path, each step escaped."""
-        head = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         place = f"/namespaces/{quote(self.namespace, safe='')}" if self.namespace else ""
         steps = [step for step in (self.resource, self.name, self.subresource) if step]
-        return head + place + "".join(f"/{quote(step, safe='')}" for step in steps)
+        return self.root + place + "".join(f"/{quote(step, safe='')}" for step in steps)
 
     @property
     def whole(self) -> str:

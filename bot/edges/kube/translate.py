@@ -36,6 +36,7 @@ _BY_AUTHORIZER = re.compile(r'User "[^"]*" cannot |^Forbidden$|^$')
 class Details(msgspec.Struct, rename="camel"):
     """`details` of a Status."""
 
+    name: str = ""
     retry_after_seconds: int = 0
 
 
@@ -48,6 +49,7 @@ class StatusMeta(msgspec.Struct):
 class Status(msgspec.Struct):
     """The body of a refusal."""
 
+    kind: str = ""
     message: str = ""
     reason: str = ""
     details: Details | None = None
@@ -69,17 +71,32 @@ class Doing:
         return f"{self.verb} {self.target}"
 
 
-class Again(Exception):
-    """Private to this edge: the same request is worth another try after `pause`; else raise `error`."""
+class Private(Exception):
+    """Leaves this edge only as its `error`: the client can do better first."""
 
-    def __init__(self, error: ClusterError, pause: timedelta) -> None:
+    def __init__(self, error: ClusterError) -> None:
         super().__init__(error.message)
         self.error = error
+
+
+class Again(Private):
+    """The same request is worth another try after `pause`."""
+
+    def __init__(self, error: ClusterError, pause: timedelta) -> None:
+        super().__init__(error)
         self.pause = pause
 
 
+class NotFound(Private):
+    """A 404 that does not say that the object is absent: perhaps the path is not served here.
+
+    It may come of a version or a kind that the cluster does not have, of an API server that has not
+    finished starting (before Kubernetes 1.23), or of a proxy that does not know where to send the request.
+    """
+
+
 class Expired(Exception):
-    """Private to this edge: a list's continue token is too old (410); `token` continues the rest."""
+    """Private to the client: a list's continue token is too old (410); `token` continues the rest."""
 
     def __init__(self, token: str) -> None:
         super().__init__("the continue token expired")
@@ -101,7 +118,7 @@ def read_status(body: bytes) -> Status:
 
 
 def refusal(doing: Doing, code: int, body: bytes, *, retry_after: str | None) -> Exception:
-    """The exception for an answer that is no success; `Again` and `Expired` are for the client only."""
+    """The exception for an answer that is no success; `Private` and `Expired` are for the client only."""
     status = read_status(body)
     said = cut(status.message)
     match code:
@@ -111,11 +128,13 @@ def refusal(doing: Doing, code: int, body: bytes, *, retry_after: str | None) ->
             return ClusterRefused(f"{doing} was refused: {said}")
         case 403:
             return ClusterForbidden(f"may not {doing}: {said}")
-        case 404:
+        case 404 if _says_absent(status, doing.target):
             return ObjectAbsent(f"{doing.target} does not exist")
+        case 404:
+            return NotFound(_broken(doing, f"the API server answered 404: {said}"))
         case 409:
             return ClusterConflict(f"{doing} lost a race: {said}")
-        case 410:
+        case 410 if doing.verb == "list":
             return Expired(status.metadata.token if status.metadata else "")
         case 429 | 503:
             return _busy(doing, code, said, _pause(status, retry_after))
@@ -123,6 +142,12 @@ def refusal(doing: Doing, code: int, body: bytes, *, retry_after: str | None) ->
             return _broken(doing, f"the API server answered {code}: {said}")
         case _:
             return ClusterRefused(f"{doing} was refused with {code}: {said}")
+
+
+def _says_absent(status: Status, target: Target) -> bool:
+    """Whether Kubernetes itself says that this object is not there: its Status names the object."""
+    named = status.details.name if status.details else ""
+    return status.kind == "Status" and status.reason == "NotFound" and named == target.name != ""
 
 
 def token_refused(fault: ClusterForbidden) -> bool:
@@ -185,7 +210,7 @@ def unreadable(doing: Doing, fault: str) -> ClusterError:
 
 def public(fault: Exception) -> Exception:
     """The error for callers that do not try again."""
-    return fault.error if isinstance(fault, Again) else fault
+    return fault.error if isinstance(fault, Private) else fault
 
 
 def _words(fault: str) -> str:

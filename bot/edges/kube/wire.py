@@ -1,11 +1,11 @@
 """Kubernetes' objects as they come over the wire, cut down to the fields that are needed.
 
 msgspec skips what is not declared here: `key.pem` of a workload secret is passed over as bytes and
-never becomes a Python object. Every field has a default, because the API leaves out empty ones and
-sends `null` for empty lists.
+never becomes a Python object. Nearly every field has a default, because the API leaves out empty ones
+and sends `null` for empty lists.
 """
 
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -24,10 +24,11 @@ class ListMeta(Wire, frozen=True):
 
 
 class Page(Struct, Generic[T], frozen=True, kw_only=True):
-    """One page of a list."""
+    """One page of a list. Without `kind` and `items` it is none, and not an empty one."""
 
+    kind: Annotated[str, msgspec.Meta(pattern="List$")]
     metadata: ListMeta = ListMeta()
-    items: list[T] | None = None
+    items: list[T] | None
 
     @property
     def entries(self) -> list[T]:
@@ -75,6 +76,14 @@ class ManagedMeta(Meta, frozen=True):
     """`metadata` of an object whose writers matter."""
 
     managed_fields: list[Manager] | None = None
+
+
+class Stored(Protocol):
+    """What the API server stores as an object."""
+
+    @property
+    def metadata(self) -> Meta:
+        """Has a uid, unless it is no object."""
 
 
 class Named(Wire, frozen=True):

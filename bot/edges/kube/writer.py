@@ -22,7 +22,7 @@ from bot.edges.kube.convert import ROOT_KEY
 from bot.edges.kube.convert_pods import RESTARTED_AT
 from bot.edges.kube.lease import LEASE_NAME, held_by_other, spec_of_holder
 from bot.edges.kube.targets import LEASES, RESTARTED, SECRETS, Target
-from bot.edges.kube.wire import LEASE, NAMED, WHOLE_SECRET, WholeSecret
+from bot.edges.kube.wire import LEASE, NAMED, WHOLE_SECRET, Stored, WholeSecret
 from bot.errors import ClusterConflict, ClusterError, ClusterRefused, ObjectAbsent, OutcomeUnknown
 
 ROTATION_ANNOTATION = "rootkeeper.dev/rotation"
@@ -32,6 +32,7 @@ ATTEMPTS = 4
 
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Stored)
 
 
 class KubeWriter:
@@ -66,7 +67,7 @@ class KubeWriter:
     def _secret(self, target: Target) -> WholeSecret:
         return self._client.get(target, WHOLE_SECRET)
 
-    def _prepared(self, target: Target, decoder: msgspec.json.Decoder[T]) -> T:
+    def _prepared(self, target: Target, decoder: msgspec.json.Decoder[S]) -> S:
         """Something of the bot's own, which it cannot make itself."""
         try:
             return self._client.get(target, decoder)

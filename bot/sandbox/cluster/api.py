@@ -17,7 +17,7 @@ from bot.sandbox.cluster.objects import Json, copy_of, encode, stamp, uid_of, ut
 from bot.sandbox.cluster.pages import page
 from bot.sandbox.cluster.patching import PatchType
 from bot.sandbox.cluster.rbac import Act, User, denial
-from bot.sandbox.cluster.registry import Intent, Registry
+from bot.sandbox.cluster.registry import Address, Intent, Registry
 from bot.sandbox.cluster.requests import Call, manager_of
 from bot.sandbox.cluster.resources import ACCESS_REVIEWS, NAMESPACES, PODS
 from bot.sandbox.cluster.status import ApiError
@@ -146,7 +146,7 @@ class Api:
         """Let a fault do what comes before the deed; True means that the connection is to be cut."""
         match fault.effect:
             case Effect.STATUS:
-                raise status.injected(fault.code, message=fault.message, retry_after=fault.retry_after)
+                raise self._injected(request.call.address, fault)
             case Effect.DENY:
                 raise _webhook_denial(fault)
             case Effect.HANG | Effect.SLOW:
@@ -156,6 +156,12 @@ class Api:
             case _:
                 pass
         return fault.effect is Effect.DROP_BEFORE
+
+    @staticmethod
+    def _injected(address: Address, fault: Fault) -> ApiError:
+        if fault.code == 404 and address.name and not fault.message:
+            return status.not_found(address.resource, address.name)
+        return status.injected(fault.code, message=fault.message, retry_after=fault.retry_after)
 
     def _meddle(self, request: Request, fault: Fault) -> None:
         address = request.call.address

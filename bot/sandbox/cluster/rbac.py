@@ -4,11 +4,10 @@ Source: ``k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac`` and ``pkg/registry
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.sandbox.cluster.objects import Json
 
-_READ = ("get", "list", "watch")
 _PLANE = tuple(
     f"istio-{part}" for part in ("citadel", "galley", "pilot", "policy", "sidecar-injector", "telemetry")
 )
@@ -115,65 +114,43 @@ def denial(user: User, act: Act) -> str:
     return f'User "{user.name}" {what} {where}'
 
 
-def bot_rules(*, home: str = "rootkeeper", system: str = "istio-system") -> tuple[Rule, ...]:
-    """What the shipped manifests allow the bot: no create and no delete of a Secret anywhere."""
+def bot_rules(*, system: str = "istio-system") -> tuple[Rule, ...]:
+    """What the shipped manifests allow the bot, with the control plane in `system`; nothing beyond.
+
+    The manifests are not part of the package, so a contract test holds the two to each other.
+    """
+    admission, istio = "admissionregistration.k8s.io", "istio.io"
     return (
-        _read("namespaces", "pods", "configmaps", "serviceaccounts", "events", "nodes"),
-        Rule(verbs=("list",), resources=("secrets",)),
-        _read("deployments", "daemonsets", "replicasets", "statefulsets", group="apps"),
-        _read("horizontalpodautoscalers", group="autoscaling"),
-        _read("poddisruptionbudgets", group="policy"),
-        _read(
+        _rule("namespaces", "pods", verbs=("get", "list")),
+        _rule("secrets", "serviceaccounts", verbs=("list",)),
+        _rule("pods/exec", "pods/portforward", verbs=("get", "create")),
+        _rule("deployments", "daemonsets", "statefulsets", group="apps", verbs=("list",)),
+        _rule("horizontalpodautoscalers", group="autoscaling", verbs=("list",)),
+        _rule(
             "mutatingwebhookconfigurations",
             "validatingwebhookconfigurations",
-            group="admissionregistration.k8s.io",
+            group=admission,
+            verbs=("list",),
         ),
-        _read("meshpolicies", "policies", group="authentication.istio.io"),
-        _read("peerauthentications", group="security.istio.io"),
-        _read("destinationrules", group="networking.istio.io"),
-        Rule(verbs=("create", "get"), resources=("pods/exec", "pods/portforward")),
-        Rule(
-            verbs=("create",),
-            resources=("selfsubjectaccessreviews",),
-            groups=("authorization.k8s.io",),
-        ),
-        *_writing(system),
-        Rule(
-            verbs=("get", "list", "create", "update", "patch"),
-            resources=("events", "configmaps"),
-            namespaces=(home,),
-        ),
+        _rule("meshpolicies", group=f"authentication.{istio}", names=("default",), verbs=("get",)),
+        _rule("policies", group=f"authentication.{istio}", verbs=("list",)),
+        _rule("peerauthentications", group=f"security.{istio}", verbs=("list",)),
+        _rule("destinationrules", group=f"networking.{istio}", verbs=("list",)),
+        *(replace(rule, namespaces=(system,)) for rule in _beside_the_control_plane()),
     )
 
 
-def _writing(system: str) -> tuple[Rule, ...]:
-    change = ("get", "update", "patch")
-    secrets = ("istio-ca-secret", "cacerts", "rootkeeper-backup")
+def _beside_the_control_plane() -> tuple[Rule, ...]:
+    change = ("get", "patch")
     return (
-        Rule(verbs=change, resources=("secrets",), names=secrets, namespaces=(system,)),
-        Rule(
-            verbs=change,
-            resources=("leases",),
-            groups=("coordination.k8s.io",),
-            names=("rootkeeper",),
-            namespaces=(system,),
-        ),
-        Rule(
-            verbs=("patch",),
-            resources=("deployments",),
-            groups=("apps",),
-            names=_PLANE,
-            namespaces=(system,),
-        ),
-        Rule(
-            verbs=("patch",),
-            resources=("daemonsets",),
-            groups=("apps",),
-            names=("istio-nodeagent",),
-            namespaces=(system,),
-        ),
+        _rule("secrets", names=("istio-ca-secret", "rootkeeper-backup"), verbs=change),
+        _rule("secrets", names=("cacerts",), verbs=("get",)),
+        _rule("configmaps", names=("istio", "istio-security"), verbs=("get",)),
+        _rule("deployments", group="apps", names=_PLANE, verbs=("patch",)),
+        _rule("daemonsets", group="apps", names=("istio-nodeagent",), verbs=("patch",)),
+        _rule("leases", group="coordination.k8s.io", names=("rootkeeper",), verbs=change),
     )
 
 
-def _read(*resources: str, group: str = "") -> Rule:
-    return Rule(verbs=_READ, resources=resources, groups=(group,))
+def _rule(*resources: str, verbs: tuple[str, ...], group: str = "", names: tuple[str, ...] = ()) -> Rule:
+    return Rule(verbs=verbs, resources=resources, groups=(group,), names=names)

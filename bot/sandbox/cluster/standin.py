@@ -54,10 +54,9 @@ class ClusterStandIn:
         self._runner: web.AppRunner | None = None
 
     def _bot(self, rules: tuple[Rule, ...] | None) -> User:
-        home = self.scene.home
         if rules is None:
-            rules = bot_rules(home=home, system=self.scene.system)
-        return User(name=f"system:serviceaccount:{home}:rootkeeper", rules=rules)
+            rules = bot_rules(system=self.scene.system)
+        return User(name=f"system:serviceaccount:{self.scene.home}:rootkeeper", rules=rules)
 
     @staticmethod
     def _token() -> str:

@@ -163,6 +163,7 @@ def injected(code: int, *, message: str, retry_after: int | None) -> ApiError:
 
 _INJECTED = {
     401: "Unauthorized",
+    404: "the server could not find the requested resource",
     410: "The resourceVersion for the provided list is too old.",
     429: "Too many requests, please try again later.",
     500: "Internal error occurred: etcdserver: request timed out",

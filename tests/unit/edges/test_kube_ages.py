@@ -16,12 +16,11 @@ from bot.edges.kube.wire import LEASE
 from bot.errors import ClusterRefused, ObjectAbsent
 from bot.sandbox.cluster.scene import Scene
 from tests.unit.edges.kube_mesh import SMALL, SYSTEM, running_mesh
-from tests.unit.edges.kube_stub import Reply, refused, stubbed
+from tests.unit.edges.kube_stub import NOT_FOUND, Reply, absent, stubbed
 
 ONE = RotationId("1" * 32)
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LEASE_OF_BOT = LEASES.within(SYSTEM).named("rootkeeper")
-ABSENT = refused(404, "not found")
 
 
 def aged(version: str) -> Scene:
@@ -106,8 +105,8 @@ def test_a_server_that_does_not_tell_its_version_is_not_asked_to_rehearse(tmp_pa
 
 
 def test_an_older_version_is_remembered_for_every_verb_until_it_is_gone(tmp_path: Path) -> None:
-    found = Reply(body=b'{"spec":{"holderIdentity":"a"}}')
-    script = (ABSENT, found, found, found, ABSENT, found, found)
+    found = Reply(body=b'{"metadata":{"uid":"u"},"spec":{"holderIdentity":"a"}}')
+    script = (NOT_FOUND, found, found, found, NOT_FOUND, found, found)
     with stubbed(tmp_path, *script) as (client, stub):
         client.get(LEASE_OF_BOT, LEASE)
         client.patch(LEASE_OF_BOT, {}, LEASE)
@@ -119,11 +118,14 @@ def test_an_older_version_is_remembered_for_every_verb_until_it_is_gone(tmp_path
     assert versions == ["v1", "v1beta1", "v1beta1", "v1beta1", "v1beta1", "v1", "v1"]
 
 
-def test_what_is_absent_in_both_versions_is_absent(tmp_path: Path) -> None:
-    with stubbed(tmp_path, ABSENT) as (client, stub), pytest.raises(ObjectAbsent, match="leases rootkeeper"):
+def test_what_is_absent_in_the_version_that_is_served_is_absent(tmp_path: Path) -> None:
+    with (
+        stubbed(tmp_path, NOT_FOUND, absent("rootkeeper")) as (client, stub),
+        pytest.raises(ObjectAbsent, match="leases rootkeeper"),
+    ):
         client.get(LEASE_OF_BOT, LEASE)
 
-    assert len(stub.asked) == 2
+    assert ["v1beta1" in line for line in stub.asked] == [False, True]
 
 
 def test_a_lease_is_held_and_given_back_on_kubernetes_1_13(tmp_path: Path) -> None:
@@ -139,7 +141,7 @@ def test_a_lease_is_held_and_given_back_on_kubernetes_1_13(tmp_path: Path) -> No
 
 
 def test_webhooks_that_no_version_lists_are_unread_and_not_none(tmp_path: Path) -> None:
-    with stubbed(tmp_path, ABSENT) as (client, _):
+    with stubbed(tmp_path, NOT_FOUND) as (client, _):
         look = Look(client, SYSTEM)
         found = read_webhooks(look)
 

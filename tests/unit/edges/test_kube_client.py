@@ -9,6 +9,7 @@ import pytest
 
 from bot.edges.kube import connection, translate
 from bot.edges.kube.client import ATTEMPTS, KubeClient
+from bot.edges.kube.deadline import Deadline
 from bot.edges.kube.targets import CONFIG_MAPS, SECRETS, Target
 from bot.edges.kube.translate import Again, Doing
 from bot.edges.kube.wire import NAMED, NAMED_PAGE, WORKLOAD_SECRET_PAGE, Named
@@ -21,10 +22,11 @@ from bot.errors import (
     ObjectAbsent,
     OutcomeUnknown,
 )
-from tests.unit.edges.kube_stub import Reply, refused, stubbed, write_kubeconfig
+from tests.unit.edges.kube_stub import NOT_FOUND, Reply, absent, refused, resources, stubbed, write_kubeconfig
 
 SECRET = SECRETS.within("istio-system").named("istio-ca-secret")
 RBAC = 'secrets "x" is forbidden: User "system:serviceaccount:a:b" cannot get resource "secrets"'
+THERE = b'{"metadata":{"name":"there","uid":"u"}}'
 DENIED = 'admission webhook "policy.example" denied the request: frozen until Monday'
 
 
@@ -41,7 +43,7 @@ READS = {
     "401": (401, "Unauthorized", ClusterForbidden),
     "403 by RBAC": (403, RBAC, ClusterForbidden),
     "403 without a word": (403, "", ClusterForbidden),
-    "404": (404, "not found", ObjectAbsent),
+    "410": (410, "gone", ClusterRefused),
     "400": (400, "bad selector", ClusterRefused),
     "500": (500, "etcd: leader changed", ClusterUnreachable),
     "504": (504, "gateway timeout", ClusterUnreachable),
@@ -66,7 +68,7 @@ WRITES = {
     "403 by RBAC": (403, RBAC.replace("get", "patch"), ClusterForbidden),
     "403 by an admission webhook": (403, DENIED, ClusterRefused),
     "400 by an admission webhook": (400, DENIED, ClusterRefused),
-    "404": (404, "not found", ObjectAbsent),
+    "410": (410, "gone", ClusterRefused),
     "409": (409, "the object has been modified", ClusterConflict),
     "413": (413, "too large", ClusterRefused),
     "422": (422, "field is immutable", ClusterRefused),
@@ -86,6 +88,38 @@ def test_a_refused_write_is_translated(
     assert len(stub.asked) == 1
 
 
+@pytest.mark.parametrize("write", [True, False])
+def test_only_kubernetes_word_about_this_object_makes_it_absent(tmp_path: Path, *, write: bool) -> None:
+    with stubbed(tmp_path, absent("istio-ca-secret")) as (client, stub), pytest.raises(ObjectAbsent):
+        client.patch(SECRET, {}, NAMED) if write else client.get(SECRET, NAMED)
+
+    assert len(stub.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [NOT_FOUND, refused(404, "no"), absent("another"), Reply(code=404, body=b"<html>default backend</html>")],
+)
+@pytest.mark.parametrize("write", [True, False])
+def test_any_other_404_says_nothing_about_an_object(tmp_path: Path, reply: Reply, *, write: bool) -> None:
+    error = OutcomeUnknown if write else ClusterUnreachable
+    with stubbed(tmp_path, reply, resources("secrets")) as (client, _), pytest.raises(error, match="404"):
+        client.patch(SECRET, {}, NAMED) if write else client.get(SECRET, NAMED)
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"status":"ok"}', b'{"kind":"Status","status":"Failure","code":500}']
+)
+def test_an_answer_without_what_was_asked_for_is_no_answer(tmp_path: Path, body: bytes) -> None:
+    with stubbed(tmp_path, Reply(body=body)) as (client, _):
+        with pytest.raises(ClusterUnreachable, match="not Kubernetes'"):
+            client.get(SECRET, NAMED)
+        with pytest.raises(ClusterUnreachable, match="not Kubernetes'"):
+            collected(client)
+        with pytest.raises(OutcomeUnknown, match="not Kubernetes'"):
+            client.patch(SECRET, {}, NAMED)
+
+
 def test_a_refusal_repeats_what_the_webhook_said(tmp_path: Path) -> None:
     with (
         stubbed(tmp_path, refused(403, DENIED)) as (client, _),
@@ -97,7 +131,7 @@ def test_a_refusal_repeats_what_the_webhook_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", [429, 503])
 def test_a_busy_server_is_asked_again_when_it_says(tmp_path: Path, code: int) -> None:
     busy = refused(code, "slow down", headers=(("Retry-After", "3"),))
-    named = Reply(body=b'{"metadata":{"name":"there"}}')
+    named = Reply(body=THERE)
 
     with stubbed(tmp_path, busy, busy, named) as (client, stub):
         found = client.get(SECRET, NAMED)
@@ -135,7 +169,7 @@ def test_a_write_that_a_proxy_answers_with_503_is_unknown_in_the_end(tmp_path: P
 
 
 def test_a_read_that_breaks_off_is_tried_again(tmp_path: Path) -> None:
-    with stubbed(tmp_path, Reply(cut=True), Reply(body=b'{"metadata":{"name":"there"}}')) as (client, _):
+    with stubbed(tmp_path, Reply(cut=True), Reply(body=THERE)) as (client, _):
         assert client.get(SECRET, NAMED).metadata.name == "there"
 
 
@@ -163,6 +197,36 @@ def test_silence_after_a_read_is_unreachable(tmp_path: Path, monkeypatch: pytest
         client.get(SECRET, NAMED)
 
     assert len(stub.asked) == 1
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_an_answer_that_drips_is_given_up_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, write: bool
+) -> None:
+    monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.3)
+    error = OutcomeUnknown if write else ClusterUnreachable
+
+    with stubbed(tmp_path, Reply(drip=True)) as (client, _), pytest.raises(error, match="in time"):
+        client.patch(SECRET, {}, NAMED) if write else client.get(SECRET, NAMED)
+
+
+def test_by_a_deadline_a_read_is_over_and_none_is_begun_after_it(tmp_path: Path) -> None:
+    with stubbed(tmp_path, Reply(drip=True)) as (client, stub):
+        deadline = Deadline(0.3)
+        for _ in range(3):
+            with pytest.raises(ClusterUnreachable):
+                client.get(SECRET, NAMED, deadline=deadline)
+
+        assert len(stub.asked) == 1
+
+
+def test_no_patience_with_a_busy_server_goes_beyond_a_deadline(tmp_path: Path) -> None:
+    busy = refused(429, "slow down", headers=(("Retry-After", "9"),))
+
+    with stubbed(tmp_path, busy) as (client, stub), pytest.raises(ClusterUnreachable, match="busy"):
+        client.get(SECRET, NAMED, deadline=Deadline(5))
+
+    assert stub.slept == []
 
 
 @pytest.mark.parametrize("write", [True, False])
@@ -259,7 +323,8 @@ def test_a_retry_after_that_is_a_date_is_no_number() -> None:
 def a_page(*names: str, token: str = "") -> Reply:
     """A page of objects that have a name."""
     items = [{"metadata": {"name": name}} for name in names]
-    return Reply(body=json.dumps({"metadata": {"continue": token}, "items": items}).encode())
+    page = {"kind": "ConfigMapList", "metadata": {"continue": token}, "items": items}
+    return Reply(body=json.dumps(page).encode())
 
 
 def collected(client: KubeClient, into: list[str] | None = None) -> list[str]:
@@ -285,7 +350,7 @@ def test_row_37_long_lists_are_asked_for_in_pages_of_500_until_there_is_no_token
 
 
 def test_a_list_of_null_is_empty(tmp_path: Path) -> None:
-    with stubbed(tmp_path, Reply(body=b'{"metadata":{},"items":null}')) as (client, _):
+    with stubbed(tmp_path, Reply(body=b'{"kind":"ConfigMapList","items":null}')) as (client, _):
         assert collected(client) == []
 
 
@@ -340,7 +405,7 @@ def test_private_keys_of_a_list_never_become_python_objects() -> None:
         "metadata": {"name": "istio.cart", "managedFields": [{"manager": "istio_ca"}]},
         "data": {"key.pem": "UFJJVkFURQ==", "root-cert.pem": "cm9vdA==", "cert-chain.pem": "Y2hhaW4="},
     }
-    body = json.dumps({"metadata": {}, "items": [secret]}).encode()
+    body = json.dumps({"kind": "SecretList", "metadata": {}, "items": [secret]}).encode()
 
     page = WORKLOAD_SECRET_PAGE.decode(body)
 

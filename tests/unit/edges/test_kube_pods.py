@@ -112,10 +112,7 @@ TROUBLES = {
         },
         "Unschedulable: 0/3 nodes",
     ),
-    "evicted": (
-        {"phase": "Failed", "reason": "Evicted", "message": "low on memory"},
-        "low on memory",
-    ),
+    "evicted, and replaced long ago": ({"phase": "Failed", "reason": "Evicted", "message": "no memory"}, ""),
     "running and not ready": (status(state={"running": {}}), "is Running and not ready"),
     "ready": ({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}, ""),
     "finished": ({"phase": "Succeeded"}, ""),
@@ -125,6 +122,20 @@ TROUBLES = {
 @pytest.mark.parametrize(("found", "reason"), TROUBLES.values(), ids=TROUBLES)
 def test_a_pod_says_why_it_is_not_ready(found: dict[str, object], reason: str) -> None:
     assert convert_pods.trouble(pod(status=found)) == reason
+
+
+def test_a_workload_s_reason_is_its_living_pods_and_not_one_that_was_evicted_long_ago() -> None:
+    def of_citadel(name: str, **status: object) -> PodWire:
+        owner = {"kind": "ReplicaSet", "name": "istio-citadel-abc", "controller": True}
+        labels = {"pod-template-hash": "abc"}
+        return pod(metadata={"name": name, "labels": labels, "ownerReferences": [owner]}, status=status)
+
+    found = WORKLOAD.decode(json.dumps({"metadata": {"name": "istio-citadel"}}))
+    pods = (of_citadel("old", phase="Failed", reason="Evicted"), of_citadel("new", phase="Pending"))
+
+    made = convert_pods.workload("Deployment", found, autoscaled=frozenset(), pods=pods)
+
+    assert made.trouble == "new: is Pending and not ready"
 
 
 def test_a_deployment_says_why_it_gets_no_pods() -> None:

@@ -1,18 +1,23 @@
 """Asking proxies that are odd, slow, gone or out of reach (facts/istio.md 6.5, 48 to 51)."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bot.core.mesh import MeshSnapshot, Part, Proxy
+from bot.core.mesh import MeshSnapshot, Part, Pod, Proxy
+from bot.edges.kube import convert_pods
 from bot.edges.kube.certs_page import CUT_OFF, NO_CONTEXT, NOT_A_PAGE, OLD_FORMAT
+from bot.edges.kube.probe import Probe
+from bot.edges.kube.wire import POD
 from bot.sandbox.cluster.faults import Effect, Fault
 from bot.sandbox.cluster.proxies import Oddity
 from bot.sandbox.cluster.rbac import Ban
 from bot.sandbox.cluster.scene import Scene, Stray
 from tests.unit.edges.kube_mesh import Mesh, running_mesh
+from tests.unit.edges.kube_stub import Reply, stubbed
 
 PROXIES = frozenset({Part.PROXIES})
 ODD = tuple(each for each in Oddity if each is not Oddity.STUCK)
@@ -37,6 +42,26 @@ def seen(mesh: Mesh) -> MeshSnapshot:
 def named(seen: MeshSnapshot, start: str) -> Proxy:
     """The proxy of the pod whose name begins so."""
     return next(proxy for proxy in seen.proxies if proxy.pod.ref.name.startswith(start))
+
+
+def test_once_the_time_for_all_is_over_nothing_more_is_asked(tmp_path: Path) -> None:
+    pods = [a_pod(f"p{number}") for number in range(40)]
+
+    with stubbed(tmp_path, Reply(hang=True)) as (client, stub):
+        told = Probe(client, concurrency=2, proxy_seconds=0.2, total_seconds=0.3).ask_all(pods)
+
+    assert all(proxy.asked and "did not answer" in proxy.fault for proxy in told[8:])
+    assert len(told) == len(pods)
+    assert len(stub.asked) <= 8
+
+
+def a_pod(name: str) -> Pod:
+    found = {
+        "metadata": {"name": name, "namespace": "shop", "uid": name},
+        "spec": {"containers": [{"name": "istio-proxy"}]},
+        "status": {"phase": "Running"},
+    }
+    return convert_pods.pod(POD.decode(json.dumps(found)))
 
 
 FAULTS = {

@@ -30,7 +30,7 @@ from bot.sandbox.cluster.resources import NAMESPACES, of_kind
 from bot.sandbox.cluster.scene import MutualTls, Scene
 from bot.sandbox.cluster.standin import ClusterStandIn
 from tests.unit.edges.kube_mesh import SMALL, SYSTEM, Mesh, SystemTime, running_mesh
-from tests.unit.edges.kube_stub import Reply, refused, stubbed
+from tests.unit.edges.kube_stub import NOT_FOUND, Reply, absent, refused, stubbed
 
 SECRETS = frozenset({Part.SECRETS})
 AUTHORITY = frozenset({Part.AUTHORITY})
@@ -350,7 +350,9 @@ def test_a_token_that_is_not_accepted_raises(tmp_path: Path) -> None:
             reader.read(EVERYTHING)
 
 
-@pytest.mark.parametrize("reply", [refused(404), Reply(body=b"{}"), Reply(body=b"<html>")])
+@pytest.mark.parametrize(
+    "reply", [NOT_FOUND, absent("kube-system"), Reply(body=b"{}"), Reply(body=b"<html>")]
+)
 def test_what_is_no_cluster_raises(tmp_path: Path, reply: Reply) -> None:
     with stubbed(tmp_path, reply) as (client, _):
         reader = KubeReader(client, mesh=MeshName("prod"), namespace=SYSTEM, clock=SystemTime())
@@ -364,8 +366,9 @@ def test_before_kubernetes_1_16_webhooks_are_read_in_their_older_version(tmp_pat
         "name": "pilot.validation.istio.io",
         "clientConfig": {"service": {"namespace": SYSTEM, "name": "istio-galley"}, "caBundle": ""},
     }
-    page = {"items": [{"metadata": {"name": "istio-galley"}, "webhooks": [entry]}]}
-    known, unknown = Reply(body=json.dumps(page).encode()), refused(404, "no such resource")
+    items = [{"metadata": {"name": "istio-galley"}, "webhooks": [entry]}]
+    page = {"kind": "MutatingWebhookConfigurationList", "items": items}
+    known, unknown = Reply(body=json.dumps(page).encode()), NOT_FOUND
     with stubbed(tmp_path, unknown, known, unknown, known) as (client, stub):
         look = Look(client, SYSTEM)
 
