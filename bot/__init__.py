@@ -14,6 +14,7 @@ core                    DECIDES: values in, values out
   verifiers             which leaf is accepted under which root
   mesh                  what was seen of a mesh: MeshSnapshot
   authority             which CA signs it, or why it must not be touched
+  leaves                whether a certificate in use is accepted
   ownership, keeping    who else keeps the CA secret; which workload secrets Citadel keeps
   components, proxies   what reads the root when; what an Envoy has loaded
   verification          every holder of a root, judged

@@ -6,13 +6,13 @@ is UNKNOWN and counts; what Citadel does not look after is SKIPPED and says so.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from bot.core.certificates import Bundle, Certificate
 from bot.core.components import Reissues, may_hold_older_root, pods_of, restart_candidates, restarted_under
 from bot.core.findings import Tally, Verdict
 from bot.core.keeping import Keeping, keeping, why_unmanaged
+from bot.core.leaves import why_refused
 from bot.core.mesh import (
     MeshSnapshot,
     Part,
@@ -25,7 +25,6 @@ from bot.core.mesh import (
 )
 from bot.core.progress import Straggler
 from bot.core.proxies import Known, proxy_verdict
-from bot.core.verifiers import why_not_issued_by
 
 
 class Holder(StrEnum):
@@ -112,12 +111,12 @@ def judge_secrets(snapshot: MeshSnapshot, expected: Certificate) -> tuple[Holder
     if Part.SECRETS not in snapshot.parts:
         return ()
     kept = keeping(snapshot)
-    verdicts = [_judge_secret(secret, kept, snapshot.taken_at, expected) for secret in snapshot.secrets]
+    verdicts = [_judge_secret(secret, kept, snapshot, expected) for secret in snapshot.secrets]
     return (*verdicts, *_unread(snapshot, Part.SECRETS, Holder.SECRET), *_judge_trust(snapshot, expected))
 
 
 def _judge_secret(
-    secret: WorkloadSecret, kept: Keeping, at: datetime, expected: Certificate
+    secret: WorkloadSecret, kept: Keeping, seen: MeshSnapshot, expected: Certificate
 ) -> HolderVerdict:
     what = str(secret.ref)
     if skipped := why_unmanaged(secret, kept):
@@ -130,7 +129,7 @@ def _judge_secret(
             "Citadel starts or looks at the service account again"
         )
     if not reason:
-        reason, cure = _wrong_leaf(secret, expected, at)
+        reason, cure = _wrong_leaf(secret, expected, seen)
     verdict = Verdict.NOT_OK if reason else Verdict.OK
     return HolderVerdict(
         holder=Holder.SECRET, what=what, verdict=verdict, reason=reason, cure=cure if reason else ""
@@ -147,13 +146,13 @@ def _wrong_root(bundle: Bundle, expected: Certificate) -> str:
     return f"still holds the root{kinship} that ends {first.not_after:%Y-%m-%d} ({first.fingerprint[:16]})"
 
 
-def _wrong_leaf(secret: WorkloadSecret, expected: Certificate, at: datetime) -> tuple[str, str]:
+def _wrong_leaf(secret: WorkloadSecret, expected: Certificate, seen: MeshSnapshot) -> tuple[str, str]:
     if secret.leaf is None:
         return (
             secret.leaf_fault or "its certificate is missing",
             "delete this one secret; Citadel makes it anew at once (1.0 never repairs it by itself)",
         )
-    reason = why_not_issued_by(secret.leaf, expected, at=at)
+    reason = why_refused(secret.leaf, expected, seen=seen)
     return (
         f"its certificate {reason}" if reason else "",
         "restart Citadel; if that does not help, delete this secret",
@@ -211,11 +210,11 @@ def judge_served(snapshot: MeshSnapshot, expected: Certificate) -> tuple[HolderV
     """
     if Part.WEBHOOKS not in snapshot.parts:
         return ()
-    return tuple(_judge_served(served, expected, snapshot.taken_at) for served in snapshot.served)
+    return tuple(_judge_served(served, expected, snapshot) for served in snapshot.served)
 
 
-def _judge_served(served: ServedCertificate, expected: Certificate, at: datetime) -> HolderVerdict:
-    verdict, reason, cure = _served_verdict(served, expected, at)
+def _judge_served(served: ServedCertificate, expected: Certificate, seen: MeshSnapshot) -> HolderVerdict:
+    verdict, reason, cure = _served_verdict(served, expected, seen)
     return HolderVerdict(
         holder=Holder.SERVED,
         what=f"webhook server {served.pod or f'of Service {served.service}'}",
@@ -226,7 +225,7 @@ def _judge_served(served: ServedCertificate, expected: Certificate, at: datetime
 
 
 def _served_verdict(
-    served: ServedCertificate, expected: Certificate, at: datetime
+    served: ServedCertificate, expected: Certificate, seen: MeshSnapshot
 ) -> tuple[Verdict, str, str]:
     if not served.asked:
         return Verdict.SKIPPED, served.fault or "its pod has ended or is ending", ""
@@ -236,11 +235,11 @@ def _served_verdict(
             served.fault or "it shows no certificate",
             f"look at {served.pod or served.workload or 'its Deployment'}; then verify again",
         )
-    reason = why_not_issued_by(served.leaf, expected, at=at)
+    reason = why_refused(served.leaf, expected, seen=seen)
     if reason is None:
         return Verdict.OK, "", ""
     cure = f"restart {served.workload or served.pod}"
-    if at >= expected.not_after:
+    if seen.taken_at >= expected.not_after:
         cure = "the root must be renewed first"
     return Verdict.NOT_OK, f"shows a certificate that {reason}, so the API server refuses it", cure
 

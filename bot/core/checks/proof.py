@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from bot.core.certificates import Certificate, subject_key_id
 from bot.core.checks.rule import Judged, Scene, not_ok, ok, unknown
 from bot.core.keeping import keeping, why_unmanaged
+from bot.core.leaves import why_refused
 from bot.core.verifiers import why_not_a_signer, why_not_issued_by
 from bot.core.wording import count
 
@@ -47,11 +48,11 @@ def leaves(scene: Scene) -> Judged | None:
     for secret in scene.snapshot.secrets:
         if why_unmanaged(secret, kept):
             continue
-        if secret.leaf is None or why_not_issued_by(secret.leaf, old, at=scene.now):
+        if secret.leaf is None or why_refused(secret.leaf, old, seen=scene.snapshot):
             broken += 1
             continue
         tried += 1
-        if reason := why_not_issued_by(secret.leaf, new, at=scene.now):
+        if reason := why_refused(secret.leaf, new, seen=scene.snapshot):
             lost.append(f"{secret.ref}: its certificate {reason}")
     if lost:
         return not_ok(f"{count(len(lost), 'workload certificate')} would be refused", offenders=tuple(lost))
