@@ -18,6 +18,7 @@ core                    DECIDES: values in, values out
   ownership, keeping    who else keeps the CA secret; which workload secrets Citadel keeps
   components, proxies   what reads the root when; what an Envoy has loaded
   verification          every holder of a root, judged
+  renewals              certificates in use that should have been replaced long ago
   issuing               the candidate root and the throw-away leaf
   checks                rules, their table, and the chains ROUTINE, PREFLIGHT, VERIFICATION
   reports               what a look found, for every door

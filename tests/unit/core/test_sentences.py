@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bot.core.authority import recognise
-from bot.core.certificates import read_bundle
+from bot.core.certificates import Certificate, read_bundle
 from bot.core.checks.rule import Check, Policy
 from bot.core.checks.table import ALL, evaluate
 from bot.core.findings import Finding, Verdict
@@ -50,6 +50,7 @@ OLD = a_root(until=NOW + 12 * DAY, serial=5)
 RE_KEYED = a_re_keyed_root()
 DEAD = a_root(until=NOW - DAY, serial=6)
 EXPIRED_LEAF = a_leaf(since=NOW - 91 * DAY, until=NOW - DAY)
+OVERDUE_LEAF = a_leaf(since=NOW - 88 * DAY, until=NOW + 2 * DAY)
 FOREIGN_LEAF = a_leaf(RE_KEYED, key("p256", 1), serial=33)
 
 
@@ -105,6 +106,14 @@ def odd_holders() -> MeshSnapshot:
             a_proxy("x", roots=(), fault="may not"),
             a_proxy("y", asked=False),
         ),
+    )
+
+
+def not_renewed(leaf: Certificate) -> MeshSnapshot:
+    return a_mesh(
+        secrets=(a_secret(), a_secret("frontend", leaf=leaf)),
+        served=(a_served(), a_served(leaf)),
+        proxies=(a_proxy(), a_proxy("frontend", version="1.1.5", leaves=(loaded(leaf),))),
     )
 
 
@@ -168,6 +177,8 @@ MESHES: dict[str, MeshSnapshot] = {
     "cannot rehearse": a_mesh(access=Access(kubernetes="v1.12.10")),
     "of unknown age": a_mesh(access=Access(kubernetes="custom")),
     "may not": a_mesh(access=Access(kubernetes="v1.16.15", unpatchable=(a_citadel().ref, a_ca_secret().ref))),
+    "certificates not renewed": not_renewed(OVERDUE_LEAF),
+    "certificates that ended": not_renewed(EXPIRED_LEAF),
     "leaves outlive": a_mesh(secrets=(a_secret(leaf=a_leaf(until=the_root().not_after + DAY)),)),
 }  # fmt: skip
 
