@@ -121,7 +121,8 @@ def _judge_secret(
     what = str(secret.ref)
     if skipped := why_unmanaged(secret, kept):
         return HolderVerdict(holder=Holder.SECRET, what=what, verdict=Verdict.SKIPPED, reason=skipped)
-    reason, cure = _wrong_root(secret.root, expected), "Citadel re-issues it within minutes; wait"
+    verdict, reason = _root_verdict(secret.root, expected)
+    cure = "Citadel re-issues it within minutes; wait"
     if not reason and not secret.service_account:
         reason = "has no annotation istio.io/service-account.name, by which Citadel knows whose it is"
         cure = (
@@ -130,10 +131,18 @@ def _judge_secret(
         )
     if not reason:
         reason, cure = _wrong_leaf(secret, expected, seen)
-    verdict = Verdict.NOT_OK if reason else Verdict.OK
+    if reason and verdict is Verdict.OK:
+        verdict = Verdict.NOT_OK
     return HolderVerdict(
         holder=Holder.SECRET, what=what, verdict=verdict, reason=reason, cure=cure if reason else ""
     )
+
+
+def _root_verdict(bundle: Bundle, expected: Certificate) -> tuple[Verdict, str]:
+    reason = _wrong_root(bundle, expected)
+    if not reason:
+        return Verdict.OK, ""
+    return Verdict.NOT_OK if bundle.read else Verdict.UNKNOWN, reason
 
 
 def _wrong_root(bundle: Bundle, expected: Certificate) -> str:
@@ -162,11 +171,11 @@ def _wrong_leaf(secret: WorkloadSecret, expected: Certificate, seen: MeshSnapsho
 def _judge_trust(snapshot: MeshSnapshot, expected: Certificate) -> Iterator[HolderVerdict]:
     if snapshot.trust is None:
         return
-    reason = _wrong_root(snapshot.trust.root, expected)
+    verdict, reason = _root_verdict(snapshot.trust.root, expected)
     yield HolderVerdict(
         holder=Holder.TRUST,
         what=str(snapshot.trust.ref),
-        verdict=Verdict.NOT_OK if reason else Verdict.OK,
+        verdict=verdict,
         reason=reason,
         cure="Citadel writes it when it starts; restart Citadel" if reason else "",
     )
@@ -192,11 +201,11 @@ def _judge_webhook(webhook: Webhook, expected: Certificate) -> HolderVerdict:
             verdict=Verdict.SKIPPED,
             reason="cert-manager fills its caBundle",
         )
-    reason = _wrong_root(webhook.root, expected)
+    verdict, reason = _root_verdict(webhook.root, expected)
     return HolderVerdict(
         holder=Holder.WEBHOOK,
         what=what,
-        verdict=Verdict.NOT_OK if reason else Verdict.OK,
+        verdict=verdict,
         reason=reason,
         cure=f"restart the component behind it ({webhook.service or 'see its service'})" if reason else "",
     )

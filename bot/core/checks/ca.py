@@ -27,6 +27,8 @@ WARNING_BELOW = timedelta(days=90)
 
 BEFORE_IT_IS_USED = "Ask for `/istio-root transition` before you switch mutual TLS on."
 
+TOO_LONG = "See what else stands in it and take that out, the signing certificate first."
+
 CA_SECRET_TYPE = "istio.io/ca-root"  # noqa: S105 - a type of secret, not a password
 
 ROTATOR_SHARE = 5
@@ -85,6 +87,8 @@ def readable(scene: Scene) -> Judged | None:
     secret = scene.ca_secret
     if secret is None:
         return None
+    if not secret.root.read:
+        return unknown("ca-cert.pem " + "; it ".join(secret.root.faults), hint=TOO_LONG)
     faults = [f"{secret.ref}: {fault}" for fault in secret.faults]
     if secret.root.faults:
         faults.append("ca-cert.pem " + "; it ".join(secret.root.faults))
