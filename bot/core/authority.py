@@ -92,7 +92,7 @@ def recognise(snapshot: MeshSnapshot) -> Authority:
     if citadels and istiods:
         return _mixed(citadels, istiods)
     if istiods:
-        return _istiod(istiods[0])
+        return _istiod(istiods[0], plugged=snapshot.foreign.plugged_secret)
     return _among_citadels(snapshot, citadels)
 
 
@@ -142,6 +142,7 @@ def _external(found: Sequence[str]) -> Authority:
         "another system issues this mesh's certificates",
         "Rotate the root where it is kept (cert-manager's issuer, SPIRE); writing Istio's secret would do "
         "nothing today and break the mesh at the next restart.",
+        uses_ca_secret=False,
     )
 
 
@@ -154,14 +155,17 @@ def _mixed(citadels: Sequence[Workload], istiods: Sequence[Workload]) -> Authori
     )
 
 
-def _istiod(workload: Workload) -> Authority:
+def _istiod(workload: Workload, *, plugged: bool | None) -> Authority:
+    """`plugged`: a secret `cacerts` exists, which istiod signs from before it looks at its own."""
+    evidence = [f"{workload.ref} has the label app=istiod"]
     return _refused(
         AuthorityKind.ISTIOD,
-        [f"{workload.ref} has the label app=istiod"],
+        [*evidence, f"Secret {workload.ref.namespace}/cacerts exists"] if plugged else evidence,
         "this mesh is signed by istiod, which this version of Rootkeeper does not rotate",
         "istiod extends a self-signed root by itself in the last fifth of its life while it runs; "
         "plugged-in CAs are rotated by their owner.",
         version=_version(workload.containers),
+        uses_ca_secret=not plugged,
     )
 
 

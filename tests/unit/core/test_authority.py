@@ -1,13 +1,16 @@
 """Which CA signs a mesh, told from evidence, and what is refused with which reason. Rows of facts/istio.md, 6.5."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from bot.core.authority import Authority, AuthorityKind, recognise, signing_root
+from bot.core.checks.table import ROUTINE, SINGLE_SOURCE
 from bot.core.flags import switch, text_flag, variable
 from bot.core.mesh import Container, ForeignSigns, MeshSnapshot, ObjectRef, Part, Workload
+from bot.core.reports import check_report
 from tests.unit.core.builders import (
     SYSTEM,
     a_ca_secret,
@@ -17,10 +20,12 @@ from tests.unit.core.builders import (
     a_root,
     a_workload,
     bundle,
+    found,
     the_root,
     unread,
+    verdict_of,
 )
-from tests.unit.hardcases.making import key
+from tests.unit.hardcases.making import NOW, key
 
 CITADEL = "Deployment istio-system/istio-citadel"
 PILOT = a_workload("pilot")
@@ -211,9 +216,43 @@ def test_a_ca_secret_left_over_beside_another_ca_is_not_what_signs(arguments: tu
     "other", [an_istiod(), a_citadel("--grpc-port=8060")], ids=["istiod", "no flag at all"]
 )
 def test_where_it_may_be_what_signs_it_is_watched(other: Workload) -> None:
-    mesh = mesh_with(other, foreign=ForeignSigns(workloads=("StatefulSet spire/spire-server",)))
+    mesh = mesh_with(other)
 
     assert signing_root(mesh, recognise(mesh)) == the_root()
+
+
+def test_where_it_is_not_known_whether_istiod_has_another_it_is_watched() -> None:
+    mesh = mesh_with(an_istiod(), foreign=ForeignSigns(plugged_secret=None))
+
+    assert signing_root(mesh, recognise(mesh)) == the_root()
+    assert verdict_of(SINGLE_SOURCE, mesh) == "unknown"
+
+
+# 45, 46
+LEFT_OVER = {
+    "istiod signs from cacerts": mesh_with(an_istiod(), foreign=ForeignSigns(plugged_secret=True)),
+    "istio-csr signs": mesh_with(
+        an_istiod(), foreign=ForeignSigns(workloads=("Deployment cert-manager/cert-manager-istio-csr",))
+    ),
+    "SPIRE signs": mesh_with(foreign=ForeignSigns(workloads=("StatefulSet spire/spire-server",))),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_OVER)
+def test_no_end_is_told_from_a_secret_that_is_left_over(case: str) -> None:
+    mesh = LEFT_OVER[case]
+    authority, findings = recognise(mesh), found(ROUTINE, mesh)
+
+    report = check_report(mesh, authority, findings=tuple(findings.values()), now=NOW, took=timedelta())
+
+    assert signing_root(mesh, authority) is None
+    assert "not in istio-ca-secret, so its end is not watched" in report.headline
+    assert report.remaining is None
+    assert "the CA's root" not in report.first_break
+    assert findings["ca.present"].summary.startswith(
+        "Secret istio-system/istio-ca-secret is there and unused"
+    )
+    assert "ca.expiry" not in findings
 
 
 # 7
