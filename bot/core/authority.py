@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bot.core.certificates import Certificate
-from bot.core.flags import switch, text_flag
+from bot.core.flags import from_elsewhere, switch, text_flag, variable
 from bot.core.mesh import Container, MeshSnapshot, Part, Workload
 from bot.core.versions import version_of_image
 
@@ -60,12 +60,15 @@ _TITLES = {
     AuthorityKind.CITADEL_PLUGGED: "Citadel{version} with a plugged-in CA",
     AuthorityKind.ISTIOD: "istiod{version}",
     AuthorityKind.EXTERNAL: "a CA outside Istio",
-    AuthorityKind.MIXED: "Citadel and istiod side by side",
+    AuthorityKind.MIXED: "two CAs side by side",
     AuthorityKind.SEVERAL: "several control planes",
     AuthorityKind.NONE: "no CA found",
     AuthorityKind.UNKNOWN: "unknown",
 }
 
+
+CA_PROVIDER = "CA_PROVIDER"
+"""The node agent's variable that names the kind of CA it asks."""
 
 _TELLING = ("Deployments", "DaemonSets", "StatefulSets")
 """Lists without which a CA may go unseen: a SPIRE server is a StatefulSet, its agent a DaemonSet."""
@@ -190,6 +193,8 @@ def _among_citadels(snapshot: MeshSnapshot, citadels: Sequence[Workload]) -> Aut
             "Keep one; several overwrite each other's secrets.",
         )
     found = _citadel(citadels[0])
+    if found.supported and (other := _by_node_agents(snapshot, found)):
+        return other
     return replace(found, evidence=(*found.evidence, *elsewhere))
 
 
@@ -251,6 +256,35 @@ def _by_mode(workload: Workload, container: Container, version: str) -> Authorit
         "Give it --self-signed-ca=true and no --signing-cert, if it is self-signed.",
         version=version,
     )
+
+
+def _by_node_agents(snapshot: MeshSnapshot, citadel: Authority) -> Authority | None:
+    """Refused where node agents ask another CA than Citadel for the workloads' certificates.
+
+    Source: security/cmd/node_agent_k8s/main.go, which asks Citadel where it is told nothing.
+    """
+    agents = (w for w in snapshot.workloads if w.ref.namespace == snapshot.namespace)
+    for agent in (w for w in agents if w.label("istio") == "nodeagent"):
+        for container in agent.containers:
+            provider = variable(container, CA_PROVIDER)
+            if from_elsewhere(container, CA_PROVIDER):
+                return _refused(
+                    AuthorityKind.UNKNOWN,
+                    [*citadel.evidence, f"{agent.ref} takes {CA_PROVIDER} from somewhere else"],
+                    "which CA the node agents ask for certificates cannot be told",
+                    f"Write the value of {CA_PROVIDER} into {agent.ref}, if it is Citadel.",
+                    version=citadel.version,
+                )
+            if provider not in ("", "Citadel"):
+                return _refused(
+                    AuthorityKind.MIXED,
+                    [*citadel.evidence, f"{agent.ref} runs with {CA_PROVIDER}={provider}"],
+                    f"the node agents ask another CA ({provider}) for the workloads' certificates",
+                    "Rotate that CA's root where it is kept. Citadel's own root is watched here; what still "
+                    "depends on it must move to one CA before it is rotated.",
+                    version=citadel.version,
+                )
+    return None
 
 
 def _version(containers: Sequence[Container]) -> str:

@@ -44,6 +44,14 @@ def an_istiod(namespace: str = SYSTEM, version: str = "1.9.1") -> Workload:
     )
 
 
+def a_node_agent(namespace: str = SYSTEM, **environment: str | None) -> Workload:
+    return a_workload(
+        "nodeagent",
+        a_container("nodeagent", "docker.io/istio/node-agent-k8s:1.4.10", **environment),
+        ref=ObjectRef(kind="DaemonSet", namespace=namespace, name="istio-nodeagent"),
+    )
+
+
 def elsewhere(workload: Workload, namespace: str) -> Workload:
     return replace(workload, ref=replace(workload.ref, namespace=namespace))
 
@@ -110,6 +118,11 @@ REFUSED = {
     # 44
     "a CA in another namespace only": (
         mesh_with(elsewhere(a_citadel(), "istio-other")), AuthorityKind.NONE, "no Istio CA runs in namespace"),
+    "a node agent that asks Vault": (
+        mesh_with(a_citadel(), a_node_agent(CA_PROVIDER="VaultCA")), AuthorityKind.MIXED,
+        "the node agents ask another CA (VaultCA)"),
+    "a node agent that asks nobody knows whom": (
+        mesh_with(a_citadel(), a_node_agent(CA_PROVIDER=None)), AuthorityKind.UNKNOWN, "cannot be told"),
     "istio-csr": (
         mesh_with(a_citadel(), foreign=ForeignSigns(workloads=("Deployment cert-manager/cert-manager-istio-csr",))),
         AuthorityKind.EXTERNAL, "another system issues this mesh's certificates"),
@@ -166,6 +179,30 @@ def test_another_control_plane_in_another_namespace_is_told_and_is_no_obstacle(o
     assert authority.kind is AuthorityKind.CITADEL_SELF_SIGNED
     assert authority.evidence[-1] == (
         f"Deployment istio-other/{other.ref.name} is another CA, in another namespace"
+    )
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [a_node_agent(CA_PROVIDER="Citadel"), a_node_agent(), a_node_agent("istio-other", CA_PROVIDER="VaultCA")],
+    ids=["told to ask Citadel", "told nothing", "another control plane's"],
+)
+def test_node_agents_that_ask_citadel_are_no_obstacle(agent: Workload) -> None:
+    assert recognise(mesh_with(a_citadel(), agent)).kind is AuthorityKind.CITADEL_SELF_SIGNED
+
+
+def test_where_citadel_still_signs_something_its_end_is_watched() -> None:
+    mesh = mesh_with(a_citadel(), a_node_agent(CA_PROVIDER="GoogleCA"))
+
+    assert signing_root(mesh, recognise(mesh)) == the_root()
+    assert recognise(mesh).evidence[-1] == (
+        "DaemonSet istio-system/istio-nodeagent runs with CA_PROVIDER=GoogleCA"
+    )
+
+
+def test_another_reason_to_refuse_is_not_covered_by_the_node_agents() -> None:
+    assert recognise(mesh_with(a_citadel(*PLUGGED), a_node_agent(CA_PROVIDER="VaultCA"))).kind is (
+        AuthorityKind.CITADEL_PLUGGED
     )
 
 
