@@ -63,23 +63,28 @@ def leaves(scene: Scene) -> Judged | None:
 
 
 def reverse(scene: Scene) -> Judged | None:
-    """Whether a certificate that the candidate signs is accepted under every root deployed now."""
+    """Whether a certificate that the candidate signs is accepted under every root of its key deployed now."""
     leaf = scene.policy.throw_away
     if leaf is None or scene.signer is None:
         return None
     kept = keeping(scene.snapshot)
     roots = {scene.signer: "the CA secret"}
     for secret in scene.snapshot.secrets:
-        if secret.root.first and not why_unmanaged(secret, kept):
-            roots.setdefault(secret.root.first, str(secret.ref))
+        root = secret.root.first
+        if (
+            root
+            and root.public_key_digest == scene.signer.public_key_digest
+            and not why_unmanaged(secret, kept)
+        ):
+            roots.setdefault(root, str(secret.ref))
     lost = tuple(
         f"the root in {where}: the certificate {reason}"
         for root, where in roots.items()
-        if root.public_key_digest == scene.signer.public_key_digest
-        and (reason := why_not_issued_by(leaf, root, at=scene.now))
+        if (reason := why_not_issued_by(leaf, root, at=scene.now))
     )
     if lost:
         return not_ok("certificates that the new root signs would be refused", offenders=lost)
     return ok(
-        f"a throw-away certificate signed by the new root verifies against {count(len(roots), 'deployed root')}"
+        "a throw-away certificate signed by the new root verifies against "
+        f"{count(len(roots), 'deployed root')} of its key"
     )
