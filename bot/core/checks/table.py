@@ -316,7 +316,7 @@ BASELINE = (SECRETS, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
 """What holds the root now: told to the approver, so that what was broken before is not laid at the
 rotation's door. Holders that are behind already are no obstacle: the rotation brings them up."""
 
-INFORMING = (EXPIRY, SUBJECT, SIDECARS, MUTUAL_TLS)
+INFORMING = (EXPIRY, SUBJECT, ROTATOR, SIDECARS, MUTUAL_TLS)
 """What is asked before a rotation and never forbids one."""
 
 FORBIDDING_NOTE = CLOCK

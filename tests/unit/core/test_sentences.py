@@ -166,6 +166,14 @@ MESHES: dict[str, MeshSnapshot] = {
     "scaled to nothing": citadel(desired=0, updated=0, ready=0, total=0),
     "two replicas": citadel(desired=2, updated=2, ready=2, total=2),
     "autoscaled": citadel(autoscaled=True),
+    "renamed by its rotator": citadel(
+        containers=(a_container("citadel", "istio/citadel:1.4.1", "--self-signed-ca", "--trust-domain=acme.corp"),)),
+    "with a rotator set from elsewhere": a_mesh(
+        workloads=(a_citadel(CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL=None),)),
+    "with a rotator that never acts": a_mesh(
+        workloads=(a_citadel(CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE="0"),)),
+    "with node agents of another CA": a_mesh(
+        workloads=(a_citadel(), a_workload("nodeagent", a_container("nodeagent", CA_PROVIDER="VaultCA")))),
     "too old": citadel(containers=(a_container("citadel", "istio/citadel:1.1.3", "--self-signed-ca=true"),)),
     "of no version": citadel(containers=(a_container("citadel", "istio/citadel", "--self-signed-ca=true"),)),
     "clocks apart": a_mesh(clock_skew=timedelta(minutes=5)),
