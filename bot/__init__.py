@@ -14,9 +14,11 @@ core                    DECIDES: values in, values out
   verifiers             which leaf is accepted under which root
   mesh                  what was seen of a mesh: MeshSnapshot
   authority             which CA signs it, or why it must not be touched
+  leaves                whether a certificate in use is accepted
   ownership, keeping    who else keeps the CA secret; which workload secrets Citadel keeps
   components, proxies   what reads the root when; what an Envoy has loaded
   verification          every holder of a root, judged
+  renewals              certificates in use that should have been replaced long ago
   issuing               the candidate root and the throw-away leaf
   checks                rules, their table, and the chains ROUTINE, PREFLIGHT, VERIFICATION
   reports               what a look found, for every door

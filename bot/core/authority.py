@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bot.core.certificates import Certificate
-from bot.core.flags import switch, text_flag
+from bot.core.flags import from_elsewhere, switch, text_flag, variable
 from bot.core.mesh import Container, MeshSnapshot, Part, Workload
 from bot.core.versions import version_of_image
 
@@ -60,12 +60,15 @@ _TITLES = {
     AuthorityKind.CITADEL_PLUGGED: "Citadel{version} with a plugged-in CA",
     AuthorityKind.ISTIOD: "istiod{version}",
     AuthorityKind.EXTERNAL: "a CA outside Istio",
-    AuthorityKind.MIXED: "Citadel and istiod side by side",
+    AuthorityKind.MIXED: "two CAs side by side",
     AuthorityKind.SEVERAL: "several control planes",
     AuthorityKind.NONE: "no CA found",
     AuthorityKind.UNKNOWN: "unknown",
 }
 
+
+CA_PROVIDER = "CA_PROVIDER"
+"""The node agent's variable that names the kind of CA it asks."""
 
 _TELLING = ("Deployments", "DaemonSets", "StatefulSets")
 """Lists without which a CA may go unseen: a SPIRE server is a StatefulSet, its agent a DaemonSet."""
@@ -92,7 +95,7 @@ def recognise(snapshot: MeshSnapshot) -> Authority:
     if citadels and istiods:
         return _mixed(citadels, istiods)
     if istiods:
-        return _istiod(istiods[0])
+        return _istiod(istiods[0], plugged=snapshot.foreign.plugged_secret)
     return _among_citadels(snapshot, citadels)
 
 
@@ -142,6 +145,7 @@ def _external(found: Sequence[str]) -> Authority:
         "another system issues this mesh's certificates",
         "Rotate the root where it is kept (cert-manager's issuer, SPIRE); writing Istio's secret would do "
         "nothing today and break the mesh at the next restart.",
+        uses_ca_secret=False,
     )
 
 
@@ -154,14 +158,17 @@ def _mixed(citadels: Sequence[Workload], istiods: Sequence[Workload]) -> Authori
     )
 
 
-def _istiod(workload: Workload) -> Authority:
+def _istiod(workload: Workload, *, plugged: bool | None) -> Authority:
+    """`plugged`: a secret `cacerts` exists, which istiod signs from before it looks at its own."""
+    evidence = [f"{workload.ref} has the label app=istiod"]
     return _refused(
         AuthorityKind.ISTIOD,
-        [f"{workload.ref} has the label app=istiod"],
+        [*evidence, f"Secret {workload.ref.namespace}/cacerts exists"] if plugged else evidence,
         "this mesh is signed by istiod, which this version of Rootkeeper does not rotate",
         "istiod extends a self-signed root by itself in the last fifth of its life while it runs; "
         "plugged-in CAs are rotated by their owner.",
         version=_version(workload.containers),
+        uses_ca_secret=not plugged,
     )
 
 
@@ -186,6 +193,8 @@ def _among_citadels(snapshot: MeshSnapshot, citadels: Sequence[Workload]) -> Aut
             "Keep one; several overwrite each other's secrets.",
         )
     found = _citadel(citadels[0])
+    if found.supported and (other := _by_node_agents(snapshot, found)):
+        return other
     return replace(found, evidence=(*found.evidence, *elsewhere))
 
 
@@ -247,6 +256,35 @@ def _by_mode(workload: Workload, container: Container, version: str) -> Authorit
         "Give it --self-signed-ca=true and no --signing-cert, if it is self-signed.",
         version=version,
     )
+
+
+def _by_node_agents(snapshot: MeshSnapshot, citadel: Authority) -> Authority | None:
+    """Refused where node agents ask another CA than Citadel for the workloads' certificates.
+
+    Source: security/cmd/node_agent_k8s/main.go, which asks Citadel where it is told nothing.
+    """
+    agents = (w for w in snapshot.workloads if w.ref.namespace == snapshot.namespace)
+    for agent in (w for w in agents if w.label("istio") == "nodeagent"):
+        for container in agent.containers:
+            provider = variable(container, CA_PROVIDER)
+            if from_elsewhere(container, CA_PROVIDER):
+                return _refused(
+                    AuthorityKind.UNKNOWN,
+                    [*citadel.evidence, f"{agent.ref} takes {CA_PROVIDER} from somewhere else"],
+                    "which CA the node agents ask for certificates cannot be told",
+                    f"Write the value of {CA_PROVIDER} into {agent.ref}, if it is Citadel.",
+                    version=citadel.version,
+                )
+            if provider not in ("", "Citadel"):
+                return _refused(
+                    AuthorityKind.MIXED,
+                    [*citadel.evidence, f"{agent.ref} runs with {CA_PROVIDER}={provider}"],
+                    f"the node agents ask another CA ({provider}) for the workloads' certificates",
+                    "Rotate that CA's root where it is kept. Citadel's own root is watched here; what still "
+                    "depends on it must move to one CA before it is rotated.",
+                    version=citadel.version,
+                )
+    return None
 
 
 def _version(containers: Sequence[Container]) -> str:

@@ -44,6 +44,10 @@ UNPARSABLE = (
 )
 """What the library raises for a certificate that is not as it should be; it reads parts when asked for."""
 
+MOST_READ = 64 * 1024
+"""Bytes of one PEM text: forty roots. Whoever may make a secret can fill it with a megabyte, and a look
+reads all of them."""
+
 _HEADING = b"-----BEGIN CERTIFICATE-----"
 _LABEL = re.compile(r"[A-Z0-9][A-Z0-9 ]{0,39}")
 
@@ -121,6 +125,8 @@ class Bundle:
     faults: tuple[str, ...]
     digest: str
     """SHA-256 over the bytes as they were, hex."""
+    read: bool = True
+    """False when it was too long to be read: what it holds is not known."""
 
     @property
     def first(self) -> Certificate | None:
@@ -171,12 +177,19 @@ class SigningKey:
         return _wrap(parsed)
 
 
-@lru_cache(maxsize=256)
 def read_bundle(pem: bytes) -> Bundle:
     """Read PEM as Go's `pem.Decode` does, and say where a more lenient reader would see something else.
 
-    Cached by content: a mesh has ten thousand copies of one root.
+    Remembered by content: a mesh has ten thousand copies of one root.
     """
+    if len(pem) <= MOST_READ:
+        return _read_bundle(pem)
+    fault = f"is {len(pem):,} bytes long, and more than {MOST_READ:,} are not read"
+    return Bundle(certificates=(), faults=(fault,), digest=hashlib.sha256(pem).hexdigest(), read=False)
+
+
+@lru_cache(maxsize=256)
+def _read_bundle(pem: bytes) -> Bundle:
     certificates: list[Certificate] = []
     faults: list[str] = []
     headings = 0

@@ -40,3 +40,8 @@ def truth(text: str) -> bool | None:
 def variable(container: Container, name: str) -> str:
     """An environment variable's value; empty when absent or taken from somewhere else."""
     return next((value or "" for each, value in container.environment if each == name), "")
+
+
+def from_elsewhere(container: Container, name: str) -> bool:
+    """Whether an environment variable is there and its value, taken from somewhere else, is not known."""
+    return (name, None) in container.environment

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.core.checks.holders import mutual_tls_use, nothing_at_stake
-from bot.core.checks.table import EXPIRY, HOLDERS, NOT_EXPIRED, RECOGNISED, SERVED, WEBHOOKS
+from bot.core.checks.table import (
+    EXPIRY,
+    HOLDERS,
+    NOT_EXPIRED,
+    RECOGNISED,
+    RENEWALS,
+    SERVED,
+    SERVED_LEAVES,
+    WEBHOOKS,
+)
 from bot.core.findings import Finding, Severity, Verdict
 from bot.core.ids import Fingerprint, MeshName
 from bot.core.mesh import MeshSnapshot
@@ -26,7 +35,7 @@ IN_PEACE = timedelta(hours=4)
 ON_THE_LADDER = frozenset({EXPIRY.id, NOT_EXPIRED.id})
 """What the thresholds tell of."""
 
-SETTLING = frozenset(check.id for check in HOLDERS)
+SETTLING = frozenset(check.id for check in (*HOLDERS, *RENEWALS))
 """What comes and goes while pods start and secrets are re-issued: told when two checks in a row saw it."""
 
 
@@ -73,7 +82,11 @@ def holders_of_no_account(snapshot: MeshSnapshot, *, rotating: bool) -> frozense
     """
     if rotating or nothing_at_stake(snapshot):
         return SETTLING
-    return SETTLING - {WEBHOOKS.id, SERVED.id} if mutual_tls_use(snapshot) == "unused" else frozenset()
+    return (
+        SETTLING - {WEBHOOKS.id, SERVED.id, SERVED_LEAVES.id}
+        if mutual_tls_use(snapshot) == "unused"
+        else frozenset()
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,18 +14,20 @@ _BEGIN = re.compile(rb"-----BEGIN ([^\r\n]*?)-----[ \t\r]*$")
 
 def blocks(pem: bytes) -> Iterator[tuple[str, bytes | None]]:
     """Yield (label, DER or None when broken) for every block that starts a line."""
-    label, body = None, b""
+    label, end = None, b""
+    body: list[bytes] = []  # joined at the end: adding to bytes would copy them all at every line
     for line in pem.split(b"\n"):
-        begin = _BEGIN.match(line)
+        begin = _BEGIN.match(line) if line.startswith(b"-----BEGIN ") else None
         if begin:
             if label is not None:
                 yield label, None
-            label, body = begin.group(1).decode("ascii", "replace"), b""
-        elif label is not None and line.rstrip() == b"-----END " + label.encode() + b"-----":
-            yield label, _base64(body)
+            label, body = begin.group(1).decode("ascii", "replace"), []
+            end = b"-----END " + label.encode() + b"-----"
+        elif label is not None and line.startswith(end) and line.rstrip() == end:
+            yield label, _base64(b"".join(body))
             label = None
         elif label is not None:
-            body += line
+            body.append(line)
     if label is not None:
         yield label, None
 

@@ -6,14 +6,13 @@ namespace opted out after it was given a certificate still ends with the root.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from bot.core.certificates import Certificate
 from bot.core.components import mounted_names
 from bot.core.findings import Verdict
 from bot.core.keeping import Keeping, keeping, why_left_alone
+from bot.core.leaves import why_refused
 from bot.core.mesh import MeshSnapshot, Pod, Proxy, WorkloadSecret
-from bot.core.verifiers import why_not_issued_by
 from bot.core.versions import sidecar_loads_new_roots
 
 
@@ -22,7 +21,7 @@ class Known:
     """What the rest of the mesh tells about what a proxy has loaded."""
 
     expected: Certificate
-    at: datetime
+    seen: MeshSnapshot
     kept: Keeping
     secrets: dict[tuple[str, str], WorkloadSecret]
     """By namespace and name."""
@@ -37,7 +36,7 @@ class Known:
         seen = dict.fromkeys(certificate for bundle in bundles for certificate in bundle.certificates)
         return cls(
             expected=expected,
-            at=snapshot.taken_at,
+            seen=snapshot,
             kept=keeping(snapshot),
             secrets={(secret.ref.namespace, secret.ref.name): secret for secret in snapshot.secrets},
             roots=(expected, *(root for root in seen if _same_key(root, expected))),
@@ -58,16 +57,16 @@ def proxy_verdict(proxy: Proxy, known: Known) -> tuple[Verdict, str, str]:
     if not proxy.asked:
         return Verdict.SKIPPED, proxy.fault or "its pod has ended or is ending", ""
     left = why_left_alone(proxy.pod.ref.namespace, proxy.pod.service_account, known.kept)
-    if left and not _depends(proxy, known):
+    if left and not has_of_this_ca(proxy, known):
         return _left_verdict(proxy, left, known)
     verdict, reason, cure = _loaded_verdict(proxy, known)
     if left and verdict is Verdict.NOT_OK:
         reason = f"{reason}, and Citadel will not renew it: {left}"
-        cure = f"give it back to Citadel or take it out of the mesh, then restart {_owner(proxy)}"
+        cure = _left_cure(proxy)
     return verdict, reason, cure
 
 
-def _depends(proxy: Proxy, known: Known) -> bool:
+def has_of_this_ca(proxy: Proxy, known: Known) -> bool:
     """Whether it has something of this CA, loaded or in its secret: then the root's end is its end too."""
     loaded = any(each.is_of(root) for each in proxy.roots for root in known.roots)
     return loaded or any(
@@ -95,7 +94,7 @@ def _loaded_verdict(proxy: Proxy, known: Known) -> tuple[Verdict, str, str]:
     if reason := _wrong_loaded_root(proxy, known.expected):
         return Verdict.NOT_OK, reason, _proxy_cure(proxy)
     if reason := _wrong_loaded_leaf(proxy, known):
-        return Verdict.NOT_OK, reason, f"see that its secret is in order, then restart {_owner(proxy)}"
+        return Verdict.NOT_OK, reason, _leaf_cure(proxy)
     return Verdict.OK, "", ""
 
 
@@ -112,12 +111,12 @@ def _wrong_loaded_root(proxy: Proxy, expected: Certificate) -> str:
 
 def _wrong_loaded_leaf(proxy: Proxy, known: Known) -> str:
     """Envoy tells a leaf's serial number and dates only; who signed it, its secret tells if it is the same."""
-    ended = min((leaf.not_after for leaf in proxy.leaves), default=known.at)
-    if proxy.leaves and ended <= known.at:
+    ended = min((leaf.not_after for leaf in proxy.leaves), default=known.seen.taken_at)
+    if proxy.leaves and ended <= known.seen.taken_at:
         return f"has a certificate loaded that expired at {ended:%Y-%m-%d %H:%M:%S} UTC"
     for leaf in (secret.leaf for secret in known.mounted(proxy.pod) if secret.leaf):
         loaded = any(each.is_of(leaf) for each in proxy.leaves)
-        if loaded and (reason := why_not_issued_by(leaf, known.expected, at=known.at)):
+        if loaded and (reason := why_refused(leaf, known.expected, seen=known.seen)):
             return f"has a certificate loaded that {reason}"
     return ""
 
@@ -126,6 +125,23 @@ def _proxy_cure(proxy: Proxy) -> str:
     if sidecar_loads_new_roots(proxy.version) is False:
         return f"sidecar {proxy.version} does not load a new root by itself: restart {_owner(proxy)}"
     return f"the kubelet and Envoy take up to three minutes; after that restart {_owner(proxy)}"
+
+
+def _leaf_cure(proxy: Proxy) -> str:
+    return f"see that its secret is in order, then restart {_owner(proxy)}"
+
+
+def _left_cure(proxy: Proxy) -> str:
+    return f"give it back to Citadel or take it out of the mesh, then restart {_owner(proxy)}"
+
+
+def renewal_cure(proxy: Proxy, left: str) -> str:
+    """What gets it a renewed certificate; `left`: why Citadel leaves it alone, empty when it does not."""
+    if left:
+        return _left_cure(proxy)
+    if sidecar_loads_new_roots(proxy.version) is False:
+        return f"sidecar {proxy.version} does not load it by itself: restart {_owner(proxy)}"
+    return _leaf_cure(proxy)
 
 
 def _owner(proxy: Proxy) -> str:

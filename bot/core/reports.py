@@ -18,6 +18,7 @@ from bot.core.findings import Finding, Tally, Verdict, overall
 from bot.core.keeping import keeping, why_unmanaged
 from bot.core.mesh import MeshSnapshot
 from bot.core.record import Report
+from bot.core.renewals import overdue_ends
 from bot.core.verification import judge_holders, stragglers, tally
 from bot.core.wording import agree, count, share, span
 
@@ -131,18 +132,11 @@ def _ends(snapshot: MeshSnapshot, root: Certificate | None) -> Iterator[tuple[da
     for webhook in snapshot.webhooks:
         if webhook.root.first and not webhook.injected:
             yield webhook.root.first.not_after, f"the root in {webhook.ref}"
-    for served in snapshot.served:
-        if served.asked and served.leaf and _overdue(served.leaf, snapshot.taken_at):
-            yield served.leaf.not_after, f"the certificate that {served.pod or served.service} shows"
     for proxy in snapshot.proxies:
         # One entry for each TLS context: the one that ends first breaks, however new the others are.
         for loaded in proxy.roots:
             yield loaded.not_after, f"the root loaded by {proxy.pod.ref.namespace}/{proxy.pod.ref.name}"
-
-
-def _overdue(leaf: Certificate, now: datetime) -> bool:
-    """Past half its life, when Citadel has renewed it: who still shows it does not load the new one."""
-    return leaf.not_after - now < (leaf.not_after - leaf.not_before) / 2
+    yield from overdue_ends(snapshot, root)
 
 
 def _check_headline(

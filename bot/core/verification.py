@@ -6,13 +6,13 @@ is UNKNOWN and counts; what Citadel does not look after is SKIPPED and says so.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from bot.core.certificates import Bundle, Certificate
 from bot.core.components import Reissues, may_hold_older_root, pods_of, restart_candidates, restarted_under
 from bot.core.findings import Tally, Verdict
 from bot.core.keeping import Keeping, keeping, why_unmanaged
+from bot.core.leaves import why_refused
 from bot.core.mesh import (
     MeshSnapshot,
     Part,
@@ -25,7 +25,6 @@ from bot.core.mesh import (
 )
 from bot.core.progress import Straggler
 from bot.core.proxies import Known, proxy_verdict
-from bot.core.verifiers import why_not_issued_by
 
 
 class Holder(StrEnum):
@@ -112,17 +111,18 @@ def judge_secrets(snapshot: MeshSnapshot, expected: Certificate) -> tuple[Holder
     if Part.SECRETS not in snapshot.parts:
         return ()
     kept = keeping(snapshot)
-    verdicts = [_judge_secret(secret, kept, snapshot.taken_at, expected) for secret in snapshot.secrets]
+    verdicts = [_judge_secret(secret, kept, snapshot, expected) for secret in snapshot.secrets]
     return (*verdicts, *_unread(snapshot, Part.SECRETS, Holder.SECRET), *_judge_trust(snapshot, expected))
 
 
 def _judge_secret(
-    secret: WorkloadSecret, kept: Keeping, at: datetime, expected: Certificate
+    secret: WorkloadSecret, kept: Keeping, seen: MeshSnapshot, expected: Certificate
 ) -> HolderVerdict:
     what = str(secret.ref)
     if skipped := why_unmanaged(secret, kept):
         return HolderVerdict(holder=Holder.SECRET, what=what, verdict=Verdict.SKIPPED, reason=skipped)
-    reason, cure = _wrong_root(secret.root, expected), "Citadel re-issues it within minutes; wait"
+    verdict, reason = _root_verdict(secret.root, expected)
+    cure = "Citadel re-issues it within minutes; wait"
     if not reason and not secret.service_account:
         reason = "has no annotation istio.io/service-account.name, by which Citadel knows whose it is"
         cure = (
@@ -130,11 +130,19 @@ def _judge_secret(
             "Citadel starts or looks at the service account again"
         )
     if not reason:
-        reason, cure = _wrong_leaf(secret, expected, at)
-    verdict = Verdict.NOT_OK if reason else Verdict.OK
+        reason, cure = _wrong_leaf(secret, expected, seen)
+    if reason and verdict is Verdict.OK:
+        verdict = Verdict.NOT_OK
     return HolderVerdict(
         holder=Holder.SECRET, what=what, verdict=verdict, reason=reason, cure=cure if reason else ""
     )
+
+
+def _root_verdict(bundle: Bundle, expected: Certificate) -> tuple[Verdict, str]:
+    reason = _wrong_root(bundle, expected)
+    if not reason:
+        return Verdict.OK, ""
+    return Verdict.NOT_OK if bundle.read else Verdict.UNKNOWN, reason
 
 
 def _wrong_root(bundle: Bundle, expected: Certificate) -> str:
@@ -147,13 +155,13 @@ def _wrong_root(bundle: Bundle, expected: Certificate) -> str:
     return f"still holds the root{kinship} that ends {first.not_after:%Y-%m-%d} ({first.fingerprint[:16]})"
 
 
-def _wrong_leaf(secret: WorkloadSecret, expected: Certificate, at: datetime) -> tuple[str, str]:
+def _wrong_leaf(secret: WorkloadSecret, expected: Certificate, seen: MeshSnapshot) -> tuple[str, str]:
     if secret.leaf is None:
         return (
             secret.leaf_fault or "its certificate is missing",
             "delete this one secret; Citadel makes it anew at once (1.0 never repairs it by itself)",
         )
-    reason = why_not_issued_by(secret.leaf, expected, at=at)
+    reason = why_refused(secret.leaf, expected, seen=seen)
     return (
         f"its certificate {reason}" if reason else "",
         "restart Citadel; if that does not help, delete this secret",
@@ -163,11 +171,11 @@ def _wrong_leaf(secret: WorkloadSecret, expected: Certificate, at: datetime) -> 
 def _judge_trust(snapshot: MeshSnapshot, expected: Certificate) -> Iterator[HolderVerdict]:
     if snapshot.trust is None:
         return
-    reason = _wrong_root(snapshot.trust.root, expected)
+    verdict, reason = _root_verdict(snapshot.trust.root, expected)
     yield HolderVerdict(
         holder=Holder.TRUST,
         what=str(snapshot.trust.ref),
-        verdict=Verdict.NOT_OK if reason else Verdict.OK,
+        verdict=verdict,
         reason=reason,
         cure="Citadel writes it when it starts; restart Citadel" if reason else "",
     )
@@ -193,11 +201,11 @@ def _judge_webhook(webhook: Webhook, expected: Certificate) -> HolderVerdict:
             verdict=Verdict.SKIPPED,
             reason="cert-manager fills its caBundle",
         )
-    reason = _wrong_root(webhook.root, expected)
+    verdict, reason = _root_verdict(webhook.root, expected)
     return HolderVerdict(
         holder=Holder.WEBHOOK,
         what=what,
-        verdict=Verdict.NOT_OK if reason else Verdict.OK,
+        verdict=verdict,
         reason=reason,
         cure=f"restart the component behind it ({webhook.service or 'see its service'})" if reason else "",
     )
@@ -211,11 +219,11 @@ def judge_served(snapshot: MeshSnapshot, expected: Certificate) -> tuple[HolderV
     """
     if Part.WEBHOOKS not in snapshot.parts:
         return ()
-    return tuple(_judge_served(served, expected, snapshot.taken_at) for served in snapshot.served)
+    return tuple(_judge_served(served, expected, snapshot) for served in snapshot.served)
 
 
-def _judge_served(served: ServedCertificate, expected: Certificate, at: datetime) -> HolderVerdict:
-    verdict, reason, cure = _served_verdict(served, expected, at)
+def _judge_served(served: ServedCertificate, expected: Certificate, seen: MeshSnapshot) -> HolderVerdict:
+    verdict, reason, cure = _served_verdict(served, expected, seen)
     return HolderVerdict(
         holder=Holder.SERVED,
         what=f"webhook server {served.pod or f'of Service {served.service}'}",
@@ -226,7 +234,7 @@ def _judge_served(served: ServedCertificate, expected: Certificate, at: datetime
 
 
 def _served_verdict(
-    served: ServedCertificate, expected: Certificate, at: datetime
+    served: ServedCertificate, expected: Certificate, seen: MeshSnapshot
 ) -> tuple[Verdict, str, str]:
     if not served.asked:
         return Verdict.SKIPPED, served.fault or "its pod has ended or is ending", ""
@@ -236,11 +244,11 @@ def _served_verdict(
             served.fault or "it shows no certificate",
             f"look at {served.pod or served.workload or 'its Deployment'}; then verify again",
         )
-    reason = why_not_issued_by(served.leaf, expected, at=at)
+    reason = why_refused(served.leaf, expected, seen=seen)
     if reason is None:
         return Verdict.OK, "", ""
     cure = f"restart {served.workload or served.pod}"
-    if at >= expected.not_after:
+    if seen.taken_at >= expected.not_after:
         cure = "the root must be renewed first"
     return Verdict.NOT_OK, f"shows a certificate that {reason}, so the API server refuses it", cure
 

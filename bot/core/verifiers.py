@@ -37,10 +37,14 @@ def why_not_a_signer(certificate: Certificate) -> str | None:
     return None if usage.key_cert_sign else "has a key usage without keyCertSign"
 
 
-def why_not_issued_by(leaf: Certificate, root: Certificate, *, at: datetime) -> str | None:
+def why_not_issued_by(
+    leaf: Certificate, root: Certificate, *, at: datetime, begun_by: datetime | None = None
+) -> str | None:
     """Why one of the mesh's verifiers would refuse this leaf under this root; None when all accept.
 
     The answer goes on where a sentence about the leaf began: `its certificate …`.
+
+    Both must have begun by `begun_by`; without it, at `at`.
 
     The strictest of Envoy (BoringSSL), Go and rustls decides on each point: names by DER bytes
     (Go, rustls), key ids when both are present (BoringSSL), issuer-and-serial ids only while the
@@ -52,7 +56,7 @@ def why_not_issued_by(leaf: Certificate, root: Certificate, *, at: datetime) -> 
         _under_no_signer(root)
         or _key_id_mismatch(leaf, root)
         or _unsigned(leaf, root)
-        or _out_of_time(leaf, root, at)
+        or _out_of_time(leaf, root, at, begun_by or at)
     )
 
 
@@ -138,10 +142,10 @@ def _check_signature(leaf: Certificate, root: Certificate) -> str | None:
     return None
 
 
-def _out_of_time(leaf: Certificate, root: Certificate, at: datetime) -> str | None:
+def _out_of_time(leaf: Certificate, root: Certificate, at: datetime, begun_by: datetime) -> str | None:
     for lead, certificate in (("", leaf), ("has a root that ", root)):
         if at >= certificate.not_after:
             return f"{lead}expired at {certificate.not_after:%Y-%m-%d %H:%M:%S} UTC"
-        if at < certificate.not_before:
+        if begun_by < certificate.not_before:
             return f"{lead}is not valid before {certificate.not_before:%Y-%m-%d %H:%M:%S} UTC"
     return None

@@ -8,14 +8,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.name import _ASN1Type as StringType
 from cryptography.x509.oid import NameOID
 
-from bot.core.authority import AuthorityKind
+from bot.core.authority import AuthorityKind, citadel_container
 from bot.core.certificates import MIN_RSA_BITS, SIGNING_CURVES, UNPARSABLE, Certificate
 from bot.core.checks.holders import nothing_at_stake
 from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
 from bot.core.components import rollout
 from bot.core.findings import Severity
-from bot.core.flags import variable
-from bot.core.mesh import CaSecret, Part
+from bot.core.flags import from_elsewhere, text_flag, variable
+from bot.core.mesh import CaSecret, Container, Part
 from bot.core.ownership import keepers
 from bot.core.verifiers import why_not_a_signer, why_not_issued_by
 from bot.core.versions import citadel_has_rotator, citadel_may_lose_its_key, citadel_rotator_renames
@@ -27,12 +27,17 @@ WARNING_BELOW = timedelta(days=90)
 
 BEFORE_IT_IS_USED = "Ask for `/istio-root transition` before you switch mutual TLS on."
 
+TOO_LONG = "See what else stands in it and take that out, the signing certificate first."
+
 CA_SECRET_TYPE = "istio.io/ca-root"  # noqa: S105 - a type of secret, not a password
 
-ROTATOR_SHARE = 5
-"""Istio's rotator acts in the last fifth (20 %) of a root's life."""
+ROTATOR_PERCENT = 20
+"""Istio's rotator acts in the last fifth of a root's life, where it is told nothing else."""
 
 ROTATOR_INTERVAL = "CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL"
+ROTATOR_PERCENTILE = "CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE"
+
+USUAL_TRUST_DOMAIN = "cluster.local"
 
 OTHER_KIND = "of a kind that Envoy does not accept (RSA and P-256/P-384 are)"
 UNKNOWN_HASH = "an unknown hash"
@@ -85,6 +90,8 @@ def readable(scene: Scene) -> Judged | None:
     secret = scene.ca_secret
     if secret is None:
         return None
+    if not secret.root.read:
+        return unknown("ca-cert.pem " + "; it ".join(secret.root.faults), hint=TOO_LONG)
     faults = [f"{secret.ref}: {fault}" for fault in secret.faults]
     if secret.root.faults:
         faults.append("ca-cert.pem " + "; it ".join(secret.root.faults))
@@ -254,9 +261,11 @@ def subject(scene: Scene) -> Judged | None:
     signer = scene.signer
     if signer is None:
         return None
-    if citadel_rotator_renames(scene.authority.version) and "k8s.cluster.local" in signer.subject:
+    renamed = _renamed_to(scene)
+    if renamed and _as_go_writes(renamed) != signer.subject_der:
         return not_ok(
-            f"Citadel {scene.authority.version} renames {signer.subject} when it renews the root by itself",
+            f"Citadel {scene.authority.version} renames {signer.subject or 'an empty subject'} to O={renamed} "
+            "when it renews the root by itself",
             severity=Severity.WARNING,
         )
     if _as_rotator_writes(signer) == signer.subject_der:
@@ -267,6 +276,18 @@ def subject(scene: Scene) -> Judged | None:
     )
 
 
+def _renamed_to(scene: Scene) -> str:
+    """The trust domain, where this Citadel's rotator makes it the subject whatever that was; else empty."""
+    container = _citadel(scene)
+    if container is None or not citadel_rotator_renames(scene.authority.version):
+        return ""
+    return (text_flag(container, "trust-domain") or USUAL_TRUST_DOMAIN).replace("@", ".")
+
+
+def _citadel(scene: Scene) -> Container | None:
+    return citadel_container(scene.authority.workload) if scene.authority.workload else None
+
+
 def _as_rotator_writes(signer: Certificate) -> bytes:
     """The subject that Go's encoder makes of the first O, which is all that the rotator keeps."""
     try:
@@ -275,7 +296,11 @@ def _as_rotator_writes(signer: Certificate) -> bytes:
         return b""
     if not organizations:
         return b""
-    value = str(organizations[0].value)
+    return _as_go_writes(str(organizations[0].value))
+
+
+def _as_go_writes(value: str) -> bytes:
+    """The DER of a subject of one O."""
     kind = StringType.PrintableString if _PRINTABLE.fullmatch(value) else StringType.UTF8String
     kept = x509.NameAttribute(NameOID.ORGANIZATION_NAME, value, kind, _validate=False)
     return x509.Name([kept]).public_bytes()
@@ -361,15 +386,24 @@ def version(scene: Scene) -> Judged | None:
 
 def rotator(scene: Scene) -> Judged | None:
     """Whether this Citadel extends its root by itself."""
-    signer = scene.signer
+    signer, container = scene.signer, _citadel(scene)
     has = citadel_has_rotator(scene.authority.version)
-    if signer is None or has is None or not scene.authority.supported:
+    if signer is None or container is None or has is None:
         return None
     if not has:
         return skipped(f"Citadel {scene.authority.version} never extends its root by itself")
-    due = signer.not_after - (signer.not_after - signer.not_before) / ROTATOR_SHARE
-    if _rotator_disabled(scene):
+    if _rotator_disabled(container):
         return not_ok(f"this Citadel's own rotator is switched off ({ROTATOR_INTERVAL})")
+    hidden = [each for each in (ROTATOR_INTERVAL, ROTATOR_PERCENTILE) if from_elsewhere(container, each)]
+    if hidden:
+        named = " and ".join(hidden)
+        return unknown(
+            f"whether this Citadel extends its root by itself cannot be told: {named} is set from elsewhere"
+        )
+    percent = _rotator_percent(container)
+    if percent <= 0:
+        return not_ok(f"this Citadel's own rotator never acts before the end ({ROTATOR_PERCENTILE})")
+    due = signer.not_after - (signer.not_after - signer.not_before) * percent / 100
     if due <= scene.now:
         return not_ok(
             f"this Citadel should have extended its root by itself since {due:%Y-%m-%d}, and has not"
@@ -377,11 +411,16 @@ def rotator(scene: Scene) -> Judged | None:
     return ok(f"this Citadel extends its root by itself on {due:%Y-%m-%d}")
 
 
-def _rotator_disabled(scene: Scene) -> bool:
+def _rotator_disabled(container: Container) -> bool:
     """Whether its interval is zero or less, in Go's way of writing durations: `0`, `0s`, `-1h`."""
-    containers = scene.authority.workload.containers if scene.authority.workload else ()
-    intervals = [variable(container, ROTATOR_INTERVAL).strip() for container in containers]
-    return any(each.startswith("-") or (each and not re.search("[1-9]", each)) for each in intervals)
+    interval = variable(container, ROTATOR_INTERVAL).strip()
+    return interval.startswith("-") or bool(interval and not re.search("[1-9]", interval))
+
+
+def _rotator_percent(container: Container) -> int:
+    """The share of a root's life that is left when it acts; Istio takes the usual one for what is no number."""
+    given = variable(container, ROTATOR_PERCENTILE)
+    return min(int(given), 100) if re.fullmatch(r"[+-]?[0-9]{1,9}", given) else ROTATOR_PERCENT
 
 
 def clock(scene: Scene) -> Judged:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
 from bot.core.findings import Severity, Verdict
 from bot.core.mesh import MeshSnapshot, Part
+from bot.core.renewals import judge_renewals
 from bot.core.verification import (
     Holder,
     HolderVerdict,
@@ -113,6 +114,27 @@ def proxies(scene: Scene) -> Judged | None:
             hint="Look at the mesh's namespace in ROOTKEEPER_MESHES.",
         )
     return _summed(verdicts, "proxy", "have loaded the root")
+
+
+def secret_leaves(scene: Scene) -> Judged | None:
+    """Whether Citadel renews the certificates that it keeps."""
+    return _renewed(scene, Holder.SECRET, "workload secret", "have a certificate that was renewed in time")
+
+
+def served_leaves(scene: Scene) -> Judged | None:
+    """Whether webhook servers load their renewed certificates."""
+    return _renewed(scene, Holder.SERVED, "webhook server", "show a certificate that was renewed in time")
+
+
+def proxy_leaves(scene: Scene) -> Judged | None:
+    """Whether every Envoy loads its renewed certificates."""
+    return _renewed(scene, Holder.PROXY, "proxy", "have loaded a certificate that was renewed in time")
+
+
+def _renewed(scene: Scene, holder: Holder, noun: str, good: str) -> Judged | None:
+    """Of those that show one: what shows none is told of by the check of its root."""
+    verdicts = judge_renewals(scene.snapshot, scene.expected, holder)
+    return _summed(verdicts, noun, good) if verdicts else None
 
 
 def _summed(verdicts: Sequence[HolderVerdict], noun: str, good: str) -> Judged:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from bot.core.certificates import Certificate, subject_key_id
 from bot.core.checks.rule import Judged, Scene, not_ok, ok, unknown
 from bot.core.keeping import keeping, why_unmanaged
+from bot.core.leaves import why_refused
 from bot.core.verifiers import why_not_a_signer, why_not_issued_by
 from bot.core.wording import count
 
@@ -47,11 +48,11 @@ def leaves(scene: Scene) -> Judged | None:
     for secret in scene.snapshot.secrets:
         if why_unmanaged(secret, kept):
             continue
-        if secret.leaf is None or why_not_issued_by(secret.leaf, old, at=scene.now):
+        if secret.leaf is None or why_refused(secret.leaf, old, seen=scene.snapshot):
             broken += 1
             continue
         tried += 1
-        if reason := why_not_issued_by(secret.leaf, new, at=scene.now):
+        if reason := why_refused(secret.leaf, new, seen=scene.snapshot):
             lost.append(f"{secret.ref}: its certificate {reason}")
     if lost:
         return not_ok(f"{count(len(lost), 'workload certificate')} would be refused", offenders=tuple(lost))
@@ -62,23 +63,28 @@ def leaves(scene: Scene) -> Judged | None:
 
 
 def reverse(scene: Scene) -> Judged | None:
-    """Whether a certificate that the candidate signs is accepted under every root deployed now."""
+    """Whether a certificate that the candidate signs is accepted under every root of its key deployed now."""
     leaf = scene.policy.throw_away
     if leaf is None or scene.signer is None:
         return None
     kept = keeping(scene.snapshot)
     roots = {scene.signer: "the CA secret"}
     for secret in scene.snapshot.secrets:
-        if secret.root.first and not why_unmanaged(secret, kept):
-            roots.setdefault(secret.root.first, str(secret.ref))
+        root = secret.root.first
+        if (
+            root
+            and root.public_key_digest == scene.signer.public_key_digest
+            and not why_unmanaged(secret, kept)
+        ):
+            roots.setdefault(root, str(secret.ref))
     lost = tuple(
         f"the root in {where}: the certificate {reason}"
         for root, where in roots.items()
-        if root.public_key_digest == scene.signer.public_key_digest
-        and (reason := why_not_issued_by(leaf, root, at=scene.now))
+        if (reason := why_not_issued_by(leaf, root, at=scene.now))
     )
     if lost:
         return not_ok("certificates that the new root signs would be refused", offenders=lost)
     return ok(
-        f"a throw-away certificate signed by the new root verifies against {count(len(roots), 'deployed root')}"
+        "a throw-away certificate signed by the new root verifies against "
+        f"{count(len(roots), 'deployed root')} of its key"
     )

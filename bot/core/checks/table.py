@@ -197,6 +197,13 @@ SECRETS_SKIPPED = Check(
     hint="",
     rule=holders.secrets_skipped,
 )
+SECRET_LEAVES = Check(
+    id="ws.leaf_expiry",
+    title="Every workload certificate is renewed in time",
+    severity=W,
+    hint="Look at Citadel's log: it renews each certificate in the middle of its life.",
+    rule=holders.secret_leaves,
+)
 OUTLIVE = Check(
     id="ws.outlive",
     title="No workload certificate outlives the root",
@@ -225,6 +232,13 @@ SERVED = Check(
     hint="Restart the component behind the webhook; it may not have loaded its renewed certificate.",
     rule=holders.served,
 )
+SERVED_LEAVES = Check(
+    id="webhook.leaf_expiry",
+    title="The mesh's webhooks show a certificate that was renewed in time",
+    severity=W,
+    hint="Restart the component behind the webhook before its certificate ends.",
+    rule=holders.served_leaves,
+)
 PROCESSES = Check(
     id="cp.root",
     title="The control plane's processes started with the root",
@@ -238,6 +252,13 @@ PROXIES = Check(
     severity=W,
     hint="Give the kubelet and Envoy three minutes, then restart what is named.",
     rule=holders.proxies,
+)
+PROXY_LEAVES = Check(
+    id="dp.leaf_expiry",
+    title="Every proxy has loaded a certificate that was renewed in time",
+    severity=W,
+    hint="Restart what is named before its certificate ends.",
+    rule=holders.proxy_leaves,
 )
 SIDECARS = Check(
     id="dp.version",
@@ -282,7 +303,10 @@ _CA = (
 HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
 """What is counted holder by holder."""
 
-ROUTINE = (*_CA, *HOLDERS, OUTLIVE, SIDECARS, MUTUAL_TLS)
+RENEWALS = (SECRET_LEAVES, SERVED_LEAVES, PROXY_LEAVES)
+"""Whether what the CA issues is renewed and loaded in time, whichever root it is under."""
+
+ROUTINE = (*_CA, *HOLDERS, *RENEWALS, OUTLIVE, SIDECARS, MUTUAL_TLS)
 """What `check` and the schedule ask."""
 
 PREFLIGHT = (*_CA, KUBERNETES, WRITES, RESTARTS, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
@@ -292,7 +316,7 @@ BASELINE = (SECRETS, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
 """What holds the root now: told to the approver, so that what was broken before is not laid at the
 rotation's door. Holders that are behind already are no obstacle: the rotation brings them up."""
 
-INFORMING = (EXPIRY, SUBJECT, SIDECARS, MUTUAL_TLS)
+INFORMING = (EXPIRY, SUBJECT, ROTATOR, SIDECARS, MUTUAL_TLS)
 """What is asked before a rotation and never forbids one."""
 
 FORBIDDING_NOTE = CLOCK

@@ -1,13 +1,16 @@
 """Which CA signs a mesh, told from evidence, and what is refused with which reason. Rows of facts/istio.md, 6.5."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from bot.core.authority import Authority, AuthorityKind, recognise, signing_root
+from bot.core.checks.table import ROUTINE, SINGLE_SOURCE
 from bot.core.flags import switch, text_flag, variable
 from bot.core.mesh import Container, ForeignSigns, MeshSnapshot, ObjectRef, Part, Workload
+from bot.core.reports import check_report
 from tests.unit.core.builders import (
     SYSTEM,
     a_ca_secret,
@@ -17,10 +20,12 @@ from tests.unit.core.builders import (
     a_root,
     a_workload,
     bundle,
+    found,
     the_root,
     unread,
+    verdict_of,
 )
-from tests.unit.hardcases.making import key
+from tests.unit.hardcases.making import NOW, key
 
 CITADEL = "Deployment istio-system/istio-citadel"
 PILOT = a_workload("pilot")
@@ -36,6 +41,14 @@ def an_istiod(namespace: str = SYSTEM, version: str = "1.9.1") -> Workload:
         a_container("discovery", f"docker.io/istio/pilot:{version}"),
         ref=ObjectRef(kind="Deployment", namespace=namespace, name="istiod"),
         labels=(("app", "istiod"), ("istio", "pilot")),
+    )
+
+
+def a_node_agent(namespace: str = SYSTEM, **environment: str | None) -> Workload:
+    return a_workload(
+        "nodeagent",
+        a_container("nodeagent", "docker.io/istio/node-agent-k8s:1.4.10", **environment),
+        ref=ObjectRef(kind="DaemonSet", namespace=namespace, name="istio-nodeagent"),
     )
 
 
@@ -105,6 +118,11 @@ REFUSED = {
     # 44
     "a CA in another namespace only": (
         mesh_with(elsewhere(a_citadel(), "istio-other")), AuthorityKind.NONE, "no Istio CA runs in namespace"),
+    "a node agent that asks Vault": (
+        mesh_with(a_citadel(), a_node_agent(CA_PROVIDER="VaultCA")), AuthorityKind.MIXED,
+        "the node agents ask another CA (VaultCA)"),
+    "a node agent that asks nobody knows whom": (
+        mesh_with(a_citadel(), a_node_agent(CA_PROVIDER=None)), AuthorityKind.UNKNOWN, "cannot be told"),
     "istio-csr": (
         mesh_with(a_citadel(), foreign=ForeignSigns(workloads=("Deployment cert-manager/cert-manager-istio-csr",))),
         AuthorityKind.EXTERNAL, "another system issues this mesh's certificates"),
@@ -164,6 +182,30 @@ def test_another_control_plane_in_another_namespace_is_told_and_is_no_obstacle(o
     )
 
 
+@pytest.mark.parametrize(
+    "agent",
+    [a_node_agent(CA_PROVIDER="Citadel"), a_node_agent(), a_node_agent("istio-other", CA_PROVIDER="VaultCA")],
+    ids=["told to ask Citadel", "told nothing", "another control plane's"],
+)
+def test_node_agents_that_ask_citadel_are_no_obstacle(agent: Workload) -> None:
+    assert recognise(mesh_with(a_citadel(), agent)).kind is AuthorityKind.CITADEL_SELF_SIGNED
+
+
+def test_where_citadel_still_signs_something_its_end_is_watched() -> None:
+    mesh = mesh_with(a_citadel(), a_node_agent(CA_PROVIDER="GoogleCA"))
+
+    assert signing_root(mesh, recognise(mesh)) == the_root()
+    assert recognise(mesh).evidence[-1] == (
+        "DaemonSet istio-system/istio-nodeagent runs with CA_PROVIDER=GoogleCA"
+    )
+
+
+def test_another_reason_to_refuse_is_not_covered_by_the_node_agents() -> None:
+    assert recognise(mesh_with(a_citadel(*PLUGGED), a_node_agent(CA_PROVIDER="VaultCA"))).kind is (
+        AuthorityKind.CITADEL_PLUGGED
+    )
+
+
 # 43
 def test_namespaces_are_compared_whole() -> None:
     near = elsewhere(a_citadel(), "my-istio-system")
@@ -211,9 +253,43 @@ def test_a_ca_secret_left_over_beside_another_ca_is_not_what_signs(arguments: tu
     "other", [an_istiod(), a_citadel("--grpc-port=8060")], ids=["istiod", "no flag at all"]
 )
 def test_where_it_may_be_what_signs_it_is_watched(other: Workload) -> None:
-    mesh = mesh_with(other, foreign=ForeignSigns(workloads=("StatefulSet spire/spire-server",)))
+    mesh = mesh_with(other)
 
     assert signing_root(mesh, recognise(mesh)) == the_root()
+
+
+def test_where_it_is_not_known_whether_istiod_has_another_it_is_watched() -> None:
+    mesh = mesh_with(an_istiod(), foreign=ForeignSigns(plugged_secret=None))
+
+    assert signing_root(mesh, recognise(mesh)) == the_root()
+    assert verdict_of(SINGLE_SOURCE, mesh) == "unknown"
+
+
+# 45, 46
+LEFT_OVER = {
+    "istiod signs from cacerts": mesh_with(an_istiod(), foreign=ForeignSigns(plugged_secret=True)),
+    "istio-csr signs": mesh_with(
+        an_istiod(), foreign=ForeignSigns(workloads=("Deployment cert-manager/cert-manager-istio-csr",))
+    ),
+    "SPIRE signs": mesh_with(foreign=ForeignSigns(workloads=("StatefulSet spire/spire-server",))),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_OVER)
+def test_no_end_is_told_from_a_secret_that_is_left_over(case: str) -> None:
+    mesh = LEFT_OVER[case]
+    authority, findings = recognise(mesh), found(ROUTINE, mesh)
+
+    report = check_report(mesh, authority, findings=tuple(findings.values()), now=NOW, took=timedelta())
+
+    assert signing_root(mesh, authority) is None
+    assert "not in istio-ca-secret, so its end is not watched" in report.headline
+    assert report.remaining is None
+    assert "the CA's root" not in report.first_break
+    assert findings["ca.present"].summary.startswith(
+        "Secret istio-system/istio-ca-secret is there and unused"
+    )
+    assert "ca.expiry" not in findings
 
 
 # 7

@@ -5,17 +5,26 @@ hardcases/test_extending; here is what the library refuses to read, and how faul
 """
 
 import traceback
+from dataclasses import replace
 
 import pytest
 
-from bot.core.certificates import Certificate, read_bundle, read_der, read_signing_key
+from bot.core.certificates import MOST_READ, Certificate, read_bundle, read_der, read_signing_key
+from bot.core.checks import table
+from bot.core.checks.rule import Check
 from bot.core.verifiers import why_not_issued_by
 from bot.errors import KeyUnusable
 from tests.unit.core.builders import (
+    a_ca_secret,
+    a_mesh,
     a_re_keyed_root,
     a_root,
+    a_secret,
+    a_trust,
+    a_webhook,
     bundle,
     certificate,
+    said,
     the_leaf,
     the_root,
 )
@@ -134,3 +143,47 @@ def test_the_library_s_own_words_about_a_key_are_not_even_in_a_hidden_context(ca
 
     assert caught.value.__context__ is None
     assert "ASN.1" not in everything(caught.value)
+
+
+# --- what is too long to be read ------------------------------------------------------------------------
+
+LONGEST = A.pem + b"\n" * (MOST_READ - len(A.pem))
+TOO_LONG = LONGEST + b"\n"
+
+
+def test_a_text_is_read_up_to_its_longest_and_not_beyond() -> None:
+    assert read_bundle(LONGEST).certificates == (A,)
+    assert read_bundle(LONGEST).read
+
+    beyond = read_bundle(TOO_LONG)
+
+    assert (beyond.certificates, beyond.read) == ((), False)
+    assert beyond.faults == ("is 65,537 bytes long, and more than 65,536 are not read",)
+    assert beyond.digest != read_bundle(LONGEST).digest
+
+
+def test_a_block_of_many_short_lines_is_read_as_it_is() -> None:
+    body = b"".join(A.pem.splitlines()[1:-1])
+    lines = b"\n".join(body[at : at + 1] for at in range(len(body)))
+
+    bundle = read_bundle(b"-----BEGIN CERTIFICATE-----\n" + lines + b"\n-----END CERTIFICATE-----\n")
+
+    assert (bundle.certificates, bundle.faults) == ((A,), ())
+
+
+UNREAD = {
+    table.SECRETS: a_mesh(secrets=(a_secret(root=read_bundle(TOO_LONG)),)),
+    table.TRUST: a_mesh(trust=replace(a_trust(), root=read_bundle(TOO_LONG))),
+    table.WEBHOOKS: a_mesh(webhooks=(a_webhook(root=read_bundle(TOO_LONG)),)),
+    table.READABLE: a_mesh(ca_secret=a_ca_secret(root=read_bundle(TOO_LONG))),
+}
+
+
+@pytest.mark.parametrize("check", UNREAD, ids=lambda check: check.id)
+def test_what_was_not_read_is_unknown_whoever_holds_it(check: Check) -> None:
+    finding = said(check, UNREAD[check])
+
+    assert finding is not None
+    assert finding.verdict == "unknown"
+    assert "are not read" in " ".join((finding.summary, *finding.offenders))
+    assert finding.hint

@@ -14,18 +14,23 @@ from cryptography.x509.oid import NameOID
 from bot.core.certificates import Certificate, read_bundle
 from bot.core.checks import table
 from bot.core.checks.rule import Policy
+from bot.core.checks.table import PREFLIGHT, obstacles
 from bot.core.mesh import ForeignSigns, MeshSnapshot, ObjectRef, Part
 from tests.unit.core.builders import (
     SYSTEM,
     Case,
     a_ca_secret,
     a_citadel,
+    a_leaf,
     a_mesh,
     a_new_root,
     a_root,
+    a_secret,
     a_workload,
+    bundle,
     certificate,
     changed,
+    found,
     said,
     the_root,
     unread,
@@ -48,9 +53,10 @@ def pem(raw: bytes) -> MeshSnapshot:
     return holding(root=read_bundle(raw))
 
 
-def in_1_4(version: str, organization: str) -> MeshSnapshot:
+def in_1_4(version: str, organization: str, *arguments: str) -> MeshSnapshot:
     secret = a_ca_secret(a_root(subject=name(organization)))
-    return a_mesh(workloads=(a_citadel(version=version),), ca_secret=secret)
+    citadel = a_citadel("--self-signed-ca=true", *arguments, version=version)
+    return a_mesh(workloads=(citadel,), ca_secret=secret)
 
 
 RSA = key("rsa2048")
@@ -62,6 +68,7 @@ PLUGGED = a_mesh(
     foreign=ForeignSigns(plugged_secret=True),
 )
 ROTATOR_OFF = "CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL"
+ROTATOR_SHARE = "CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE"
 SEVERAL_NAMES = x509.Name(
     [
         x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Istio"),
@@ -165,7 +172,19 @@ CASES = {
     "a rotator that looks every half hour": Case(
         table.ROTATOR, citadel(environment={ROTATOR_OFF: "0.5h"}), "ok"),
     "a rotator whose interval comes from elsewhere": Case(
-        table.ROTATOR, citadel(environment={ROTATOR_OFF: None}), "ok"),
+        table.ROTATOR, citadel(environment={ROTATOR_OFF: None}), "unknown", ROTATOR_OFF),
+    "a rotator whose share comes from elsewhere": Case(
+        table.ROTATOR, citadel(environment={ROTATOR_SHARE: None}), "unknown", ROTATOR_SHARE),
+    "a rotator switched off, whatever else is not known": Case(
+        table.ROTATOR, citadel(environment={ROTATOR_OFF: "0", ROTATOR_SHARE: None}), "not_ok info", "switched off"),
+    "a rotator that acts earlier": Case(
+        table.ROTATOR, citadel(environment={ROTATOR_SHARE: "50"}), "ok", "by itself on 2030-07-03"),
+    "a rotator that acts earlier than today": Case(
+        table.ROTATOR, citadel(environment={ROTATOR_SHARE: "999999999"}), "not_ok info", "has not"),
+    "a rotator that never acts": Case(
+        table.ROTATOR, citadel(environment={ROTATOR_SHARE: "0"}), "not_ok info", "never acts before the end"),
+    "a rotator whose share is no number, which Istio does not take": Case(
+        table.ROTATOR, citadel(environment={ROTATOR_SHARE: "20%"}), "ok", "by itself on 2033-04-07"),
     # 68
     "clocks that agree just so": Case(
         table.CLOCK, a_mesh(clock_skew=timedelta(minutes=-2)), "ok", "within 120 s"),
@@ -248,7 +267,15 @@ CASES = {
         "not_ok info", "cannot be read"),
     "a rotator that renames (#19644)": Case(
         table.SUBJECT, in_1_4("1.4.2", "k8s.cluster.local"), "not_ok warning",
-        "Citadel 1.4.2 renames O=k8s.cluster.local"),
+        "Citadel 1.4.2 renames O=k8s.cluster.local to O=cluster.local"),
+    "a rotator that renames whatever the old name was": Case(
+        table.SUBJECT, in_1_4("1.4.1", "acme.corp"), "not_ok warning", "renames O=acme.corp to O=cluster.local"),
+    "a rotator that renames to the trust domain that it has already": Case(
+        table.SUBJECT, in_1_4("1.4.1", "acme.corp", "--trust-domain=acme.corp"), "ok", "O=acme.corp"),
+    "a rotator that renames away from its own default": Case(
+        table.SUBJECT, in_1_4("1.4.1", "cluster.local", "--trust-domain=me@acme.corp"), "not_ok warning",
+        "renames O=cluster.local to O=me.acme.corp"),
+    "a rotator that would keep the usual name": Case(table.SUBJECT, in_1_4("1.4.1", "cluster.local"), "ok"),
     "a rotator that was mended": Case(table.SUBJECT, in_1_4("1.4.3", "k8s.cluster.local"), "ok"),
 }  # fmt: skip
 
@@ -337,3 +364,20 @@ def test_the_workload_that_is_judged_is_the_one_in_the_mesh_s_own_namespace() ->
 
     assert finding is not None
     assert f"{SYSTEM}/istio-citadel: 1 of 1 ready" in finding.summary
+
+
+def test_what_the_rotator_will_do_forbids_no_rotation() -> None:
+    findings = found(PREFLIGHT, citadel(environment={ROTATOR_OFF: None}))
+
+    assert findings["ca.rotator"].verdict == "unknown"
+    assert [f.check_id for f in obstacles(tuple(findings.values())) if f.check_id == "ca.rotator"] == []
+
+
+def test_only_the_roots_that_were_tried_are_counted() -> None:
+    new = a_new_root()
+    mesh = a_mesh(secrets=(a_secret("cart"), a_secret("frontend", root=bundle(OTHER))))
+
+    tried = said(table.REVERSE, mesh, policy=Policy(candidate=new, throw_away=a_leaf(new, since=NOW)))
+
+    assert tried is not None
+    assert tried.summary.endswith("verifies against 1 deployed root of its key")

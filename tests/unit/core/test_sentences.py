@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bot.core.authority import recognise
-from bot.core.certificates import read_bundle
+from bot.core.certificates import Certificate, read_bundle
 from bot.core.checks.rule import Check, Policy
 from bot.core.checks.table import ALL, evaluate
 from bot.core.findings import Finding, Verdict
@@ -50,6 +50,7 @@ OLD = a_root(until=NOW + 12 * DAY, serial=5)
 RE_KEYED = a_re_keyed_root()
 DEAD = a_root(until=NOW - DAY, serial=6)
 EXPIRED_LEAF = a_leaf(since=NOW - 91 * DAY, until=NOW - DAY)
+OVERDUE_LEAF = a_leaf(since=NOW - 88 * DAY, until=NOW + 2 * DAY)
 FOREIGN_LEAF = a_leaf(RE_KEYED, key("p256", 1), serial=33)
 
 
@@ -108,6 +109,14 @@ def odd_holders() -> MeshSnapshot:
     )
 
 
+def not_renewed(leaf: Certificate) -> MeshSnapshot:
+    return a_mesh(
+        secrets=(a_secret(), a_secret("frontend", leaf=leaf)),
+        served=(a_served(), a_served(leaf)),
+        proxies=(a_proxy(), a_proxy("frontend", version="1.1.5", leaves=(loaded(leaf),))),
+    )
+
+
 def citadel(*arguments: str, **changes: Any) -> MeshSnapshot:
     return a_mesh(workloads=(replace(a_citadel(*arguments), **changes),))
 
@@ -137,6 +146,8 @@ MESHES: dict[str, MeshSnapshot] = {
     "expired": holding(DEAD),
     "not yet": holding(a_root(since=NOW + DAY)),
     "unreadable": holding(root=read_bundle(b"x" + the_root().pem + RE_KEYED.pem.rstrip() + OLD.pem)),
+    "too long": holding(root=read_bundle(b"\n" * 70_000)),
+    "too long in a secret": a_mesh(secrets=(a_secret(), a_secret("frontend", root=read_bundle(b"\n" * 70_000)))),
     "no data": holding(root=read_bundle(b""), key_pem=b"", faults=("holds no data at all",)),
     "key of none": holding(RE_KEYED),
     "key of the second": holding(RE_KEYED, the_root()),
@@ -155,6 +166,14 @@ MESHES: dict[str, MeshSnapshot] = {
     "scaled to nothing": citadel(desired=0, updated=0, ready=0, total=0),
     "two replicas": citadel(desired=2, updated=2, ready=2, total=2),
     "autoscaled": citadel(autoscaled=True),
+    "renamed by its rotator": citadel(
+        containers=(a_container("citadel", "istio/citadel:1.4.1", "--self-signed-ca", "--trust-domain=acme.corp"),)),
+    "with a rotator set from elsewhere": a_mesh(
+        workloads=(a_citadel(CITADEL_SELF_SIGNED_ROOT_CERT_CHECK_INTERVAL=None),)),
+    "with a rotator that never acts": a_mesh(
+        workloads=(a_citadel(CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE="0"),)),
+    "with node agents of another CA": a_mesh(
+        workloads=(a_citadel(), a_workload("nodeagent", a_container("nodeagent", CA_PROVIDER="VaultCA")))),
     "too old": citadel(containers=(a_container("citadel", "istio/citadel:1.1.3", "--self-signed-ca=true"),)),
     "of no version": citadel(containers=(a_container("citadel", "istio/citadel", "--self-signed-ca=true"),)),
     "clocks apart": a_mesh(clock_skew=timedelta(minutes=5)),
@@ -168,6 +187,8 @@ MESHES: dict[str, MeshSnapshot] = {
     "cannot rehearse": a_mesh(access=Access(kubernetes="v1.12.10")),
     "of unknown age": a_mesh(access=Access(kubernetes="custom")),
     "may not": a_mesh(access=Access(kubernetes="v1.16.15", unpatchable=(a_citadel().ref, a_ca_secret().ref))),
+    "certificates not renewed": not_renewed(OVERDUE_LEAF),
+    "certificates that ended": not_renewed(EXPIRED_LEAF),
     "leaves outlive": a_mesh(secrets=(a_secret(leaf=a_leaf(until=the_root().not_after + DAY)),)),
 }  # fmt: skip
 

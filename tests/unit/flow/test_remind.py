@@ -530,7 +530,7 @@ def test_where_only_webhooks_need_the_root_they_alarm_and_what_traffic_would_nee
 
     checked(world, days=3)
 
-    assert alarms(world) == [("webhook.served",)]
+    assert alarms(world) == [("webhook.served", "webhook.leaf_expiry")]
 
 
 def test_holders_of_a_root_that_nothing_uses_are_no_alarm() -> None:
