@@ -109,6 +109,10 @@ class Certificate:
         """One PEM block, ending in a newline."""
         return self.parsed.public_bytes(Encoding.PEM)
 
+    def is_twin_of(self, other: "Certificate") -> bool:
+        """Whether both have one key and subject, so that a verifier may take either for the issuer."""
+        return self.subject_der == other.subject_der and self.public_key_digest == other.public_key_digest
+
 
 def _in_words(read: Callable[[], x509.Name]) -> str:
     try:
@@ -132,6 +136,13 @@ class Bundle:
     def first(self) -> Certificate | None:
         """The first certificate: in `ca-cert.pem` the signer, in `/certs` the only one shown."""
         return self.certificates[0] if self.certificates else None
+
+    @property
+    def ends(self) -> datetime | None:
+        """When the first ends, or the first of its twins: Envoy may pick any of them."""
+        if self.first is None:
+            return None
+        return min(c.not_after for c in self.certificates if c.is_twin_of(self.first))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

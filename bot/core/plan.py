@@ -106,7 +106,8 @@ class Plan:
     old_root: RootFacts
     new_root: RootFacts
     new_pem: bytes
-    """`ca-cert.pem` as it will be: the new root, then whatever followed the old one, byte for byte."""
+    """`ca-cert.pem` as it will be: the new root, then what followed the old one and is no twin of it, byte
+    for byte."""
     steps: tuple[Step, ...]
     undo_steps: tuple[Step, ...]
     blast_radius: BlastRadius

@@ -128,8 +128,12 @@ def root_facts(certificate: Certificate) -> RootFacts:
 
 
 def replace_first(certificate: Certificate, bundle: tuple[Certificate, ...]) -> bytes:
-    """`ca-cert.pem` with its first certificate replaced: every other one follows, in order.
+    """`ca-cert.pem` with the root replaced wherever it stands: every other one follows, in order.
+
+    A twin left behind would be distributed to every proxy with the new root, and Envoy may pick it on
+    the day when it has expired.
 
     Each block is written as OpenSSL and Go write it, so its DER is unchanged to the byte.
     """
-    return b"".join(c.pem for c in (certificate, *bundle[1:]))
+    others = (c for c in bundle[1:] if not c.is_twin_of(certificate))
+    return b"".join(c.pem for c in (certificate, *others))

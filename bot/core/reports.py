@@ -125,13 +125,15 @@ def _ends(snapshot: MeshSnapshot, root: Certificate | None) -> Iterator[tuple[da
     """Leaves out what nobody keeps and what another CA vouches for."""
     if root:
         yield root.not_after, "the CA's root"
+    if root and snapshot.ca_secret and (ends := snapshot.ca_secret.root.ends) and ends < root.not_after:
+        yield ends, f"a certificate of the root's key in {snapshot.ca_secret.ref}"
     kept = keeping(snapshot)
     for secret in snapshot.secrets:
-        if secret.root.first and not why_unmanaged(secret, kept):
-            yield secret.root.first.not_after, f"the root in {secret.ref}"
+        if secret.root.ends and not why_unmanaged(secret, kept):
+            yield secret.root.ends, f"the root in {secret.ref}"
     for webhook in snapshot.webhooks:
-        if webhook.root.first and not webhook.injected:
-            yield webhook.root.first.not_after, f"the root in {webhook.ref}"
+        if webhook.root.ends and not webhook.injected:
+            yield webhook.root.ends, f"the root in {webhook.ref}"
     for proxy in snapshot.proxies:
         # One entry for each TLS context: the one that ends first breaks, however new the others are.
         for loaded in proxy.roots:

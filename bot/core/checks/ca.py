@@ -240,20 +240,15 @@ def others(scene: Scene) -> Judged | None:
         return None
     rest = secret.root.certificates[1:]
     listed = tuple(f"{c.subject} {c.fingerprint[:16]} until {c.not_after:%Y-%m-%d}" for c in rest)
-    if any(_expired_twin(c, signer, scene) for c in rest):
+    early = [c for c in rest if c.is_twin_of(signer) and c.not_after < signer.not_after]
+    if early:
+        ends = min(c.not_after for c in early)
         return not_ok(
-            "an expired certificate of the same key stands beside the root; Envoy may pick it",
+            f"a certificate of the same key and subject that {'ended' if ends <= scene.now else 'ends'} "
+            f"{ends:%Y-%m-%d} stands beside the root; Envoy may pick it. A rotation leaves it out",
             offenders=listed,
         )
     return ok(f"{count(len(rest), 'more trusted root')} behind the signer: " + ", ".join(listed))
-
-
-def _expired_twin(other: Certificate, signer: Certificate, scene: Scene) -> bool:
-    return (
-        other.not_after <= scene.now
-        and other.public_key_digest == signer.public_key_digest
-        and other.subject_der == signer.subject_der
-    )
 
 
 def subject(scene: Scene) -> Judged | None:

@@ -89,7 +89,7 @@ OTHERS = Check(
     id="ca.others",
     title="Other certificates beside the root do no harm",
     severity=W,
-    hint="Take the expired twin out of ca-cert.pem when nothing else is going on.",
+    hint="Rotate, or take it out of ca-cert.pem when nothing else is going on.",
     rule=ca.others,
 )
 SUBJECT = Check(
@@ -316,7 +316,7 @@ BASELINE = (SECRETS, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
 """What holds the root now: told to the approver, so that what was broken before is not laid at the
 rotation's door. Holders that are behind already are no obstacle: the rotation brings them up."""
 
-INFORMING = (EXPIRY, SUBJECT, ROTATOR, SIDECARS, MUTUAL_TLS)
+INFORMING = (EXPIRY, OTHERS, SUBJECT, ROTATOR, SIDECARS, MUTUAL_TLS)
 """What is asked before a rotation and never forbids one."""
 
 FORBIDDING_NOTE = CLOCK
@@ -341,7 +341,8 @@ def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
     Whether mutual TLS is used, of what version sidecars are, what holds which root already, and what
     Istio's own rotator would do to the subject informs and never forbids: rotating is the cure, because
-    it keeps the subject. Clocks that disagree only inform a check, and forbid to sign.
+    it keeps the subject; likewise for twins of the root, which it leaves out. Clocks that disagree only
+    inform a check, and forbid to sign.
     """
     informing = {check.id for check in (*INFORMING, *BASELINE)}
     return tuple(

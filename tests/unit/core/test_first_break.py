@@ -25,6 +25,11 @@ def an_old_root() -> bytes:
     return root_pem(a_key(), not_before=NOW - timedelta(days=363), not_after=SOON)
 
 
+def a_twin() -> bytes:
+    """The root before an operator extended it by hand: same key, same subject."""
+    return root_pem(a_key(), not_before=NOW - timedelta(days=363), not_after=SOON, serial=9)
+
+
 def with_first_secret(mesh: MeshSnapshot, change: Callable[[WorkloadSecret], WorkloadSecret]) -> MeshSnapshot:
     first, *others = mesh.secrets
     return replace(mesh, secrets=(change(first), *others))
@@ -42,6 +47,25 @@ def test_where_everything_holds_one_root_it_is_the_cas() -> None:
 
 def test_what_has_ended_has_ended() -> None:
     assert told(ending(-1)).startswith("the CA's root ended at ")
+
+
+def test_a_twin_of_the_root_in_the_ca_secret_breaks_what_picks_it() -> None:
+    mesh = healthy()
+    assert mesh.ca_secret is not None
+    secret = replace(mesh.ca_secret, root=read_bundle(signer_of(mesh).pem + a_twin()))
+
+    said = told(replace(mesh, ca_secret=secret))
+
+    assert said == f"a certificate of the root's key in {secret.ref} {SOONER}"
+
+
+def test_a_twin_of_the_root_in_a_workload_secret_breaks_what_picks_it() -> None:
+    mesh = healthy()
+    both = read_bundle(signer_of(mesh).pem + a_twin())
+
+    said = told(with_first_secret(mesh, lambda secret: replace(secret, root=both)))
+
+    assert said == f"the root in {mesh.secrets[0].ref} {SOONER}"
 
 
 def test_a_proxy_with_one_context_of_an_old_root_breaks_when_that_ends() -> None:

@@ -11,7 +11,7 @@ import pytest
 from bot.core.authority import AuthorityKind, recognise
 from bot.core.certificates import read_bundle
 from bot.core.checks.rule import Policy
-from bot.core.checks.table import PREFLIGHT, ROUTINE, VERIFICATION
+from bot.core.checks.table import PREFLIGHT, ROUTINE, VERIFICATION, worth_knowing
 from bot.core.findings import Severity, Verdict, overall
 from bot.core.mesh import (
     EVERYTHING,
@@ -199,7 +199,6 @@ SECRETS: list[tuple[str, Make, str, Verdict]] = [
     ("row 11: the root has expired", lambda: with_root(healthy(), a_root(end=NOW - DAY)), "ca.not_expired", NOT_OK),
     ("row 11: the root expires this second", lambda: with_root(healthy(), a_root(end=NOW.replace(microsecond=0))),
      "ca.not_expired", NOT_OK),
-    ("row 12: an expired twin stands beside it", lambda: twin(expired=True), "ca.others", NOT_OK),
     ("row 13: it is not valid yet", lambda: with_root(healthy(), a_root(start=NOW + DAY)), "ca.already_valid", NOT_OK),
     ("row 15: the root is indented", lambda: with_root(healthy(), b"  " + a_root().replace(b"\n", b"\n  ")),
      "ca.readable", NOT_OK),
@@ -278,7 +277,9 @@ FINE: list[tuple[str, Make]] = [
      + a_root(number=5))),
     ("row 8: certificates stand there twice", lambda: with_root(healthy(), signer_of(healthy()).pem
      + a_root(number=5) * 2)),
+    ("row 12: an expired twin stands beside it", lambda: twin(expired=True)),
     ("row 12: a twin that still lives stands beside it", lambda: twin(expired=False)),
+    ("row 8: the root stands there twice", lambda: with_root(healthy(), 2 * signer_of(healthy()).pem)),
     ("row 12: an expired root of another key stands beside it", lambda: with_root(
         healthy(), signer_of(healthy()).pem + a_root(number=5, end=NOW - DAY))),
     ("row 26: the root ends at the end of time", lambda: with_root(healthy(), a_root(end=NOW.replace(year=9999)))),
@@ -294,6 +295,16 @@ FINE: list[tuple[str, Make]] = [
 @pytest.mark.parametrize(("sentence", "make"), FINE, ids=[row[0] for row in FINE])
 def test_nothing_forbids_a_rotation_when(sentence: str, make: Make) -> None:
     assert forbidden_by(make()) == set(), sentence
+
+
+@pytest.mark.parametrize(("expired", "verb"), [(True, "ended"), (False, "ends")])
+def test_row_12_a_twin_that_ends_first_is_red_and_the_approver_is_told(expired: bool, verb: str) -> None:  # noqa: FBT001
+    found = finding(ROUTINE, twin(expired=expired), "ca.others")
+
+    assert found.red
+    assert f"{verb} " in found.summary
+    [note] = worth_knowing([found])
+    assert "A rotation leaves it out" in note
 
 
 def test_an_opaque_secret_is_worth_a_note_and_not_red() -> None:  # row 29

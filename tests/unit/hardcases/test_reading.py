@@ -18,8 +18,11 @@ from bot.core.issuing import throw_away_leaf
 from bot.core.planning import replace_first
 from bot.errors import KeyUnusable
 from tests.unit.hardcases.making import (
+    DAY,
+    NOW,
     PKCS8,
     TRADITIONAL,
+    YEAR,
     any_key,
     key,
     pem_block,
@@ -65,10 +68,20 @@ def test_rows_7_8_14_istio_reads(sentence: str, pem: bytes, expected: list[Certi
 def test_several_certificates_keep_every_byte_and_only_the_first_is_replaced() -> None:  # row 7
     bundle = read_bundle(A.pem + B.pem + B.pem)
 
-    written = replace_first(B, bundle.certificates)
+    new = root(serial=3, end=NOW + YEAR)
+    written = replace_first(new, bundle.certificates)
 
-    assert [c.der for c in read_bundle(written).certificates] == [B.der, B.der, B.der]
-    assert written == B.pem + B.pem + B.pem
+    assert [c.der for c in read_bundle(written).certificates] == [new.der, B.der, B.der]
+    assert written == new.pem + B.pem + B.pem
+
+
+@pytest.mark.parametrize("old_ends", [NOW - DAY, NOW + 12 * DAY])
+def test_rows_8_12_the_root_is_replaced_wherever_it_stands_and_strangers_are_kept(old_ends: datetime) -> None:
+    private = key("p256")
+    new, old = root(private, end=NOW + YEAR), root(private, end=old_ends)
+    bundle = read_bundle(old.pem + B.pem + old.pem + B.pem)
+
+    assert replace_first(new, bundle.certificates) == new.pem + B.pem + B.pem
 
 
 def test_a_text_without_a_final_newline_is_never_glued_to_what_follows() -> None:  # row 14
