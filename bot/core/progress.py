@@ -20,6 +20,9 @@ class StepStatus(StrEnum):
     FAILED = "failed"
 
 
+MOST_NAMED = 10
+"""Stragglers that a card, a thread or a step's state names; where there are more, a file has them all."""
+
 ENDED = frozenset({StepStatus.DONE, StepStatus.SKIPPED, StepStatus.FAILED})
 
 
@@ -74,7 +77,7 @@ class StepState:
             self,
             done=proof.done,
             total=proof.total,
-            stragglers=proof.stragglers[:10],
+            stragglers=proof.stragglers[:MOST_NAMED],
             tallies=proof.tallies,
             note=proof.note or self.note,
         )

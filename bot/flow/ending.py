@@ -13,7 +13,7 @@ from bot.core.approval import Refusal
 from bot.core.findings import Tally
 from bot.core.mesh import MeshSnapshot, ObjectRef, SecretState
 from bot.core.plan import StepKind
-from bot.core.progress import Straggler
+from bot.core.progress import MOST_NAMED, Straggler
 from bot.core.replies import EndOffered
 from bot.core.rotation import Decision, Rotation
 from bot.core.wording import count
@@ -32,8 +32,6 @@ from bot.flow.look import VERIFIED
 from bot.flow.ports import MeshPorts
 from bot.flow.runners import Run, prove_everything
 
-MAX_SHOWN = 10
-"""How many stragglers a dialog names; the record and the thread have all of them."""
 MAX_NAMED = 3
 """How many a sentence names."""
 
@@ -159,7 +157,7 @@ def offered(rotation: Rotation, ending: Ending, *, changed: bool = False) -> End
         old_root_ends=rotation.plan.old_root.not_after,
         why=ending.why,
         share=ending.share,
-        stragglers=ending.stragglers[:MAX_SHOWN],
+        stragglers=ending.stragglers[:MOST_NAMED],
         total=len(ending.stragglers),
         shown=ending.seal(rotation),
         changed=changed,

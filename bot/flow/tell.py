@@ -5,7 +5,7 @@ Every change goes through `telling`, so that a state can never change in silence
 
 from datetime import datetime
 
-from bot.core.progress import Straggler
+from bot.core.progress import MOST_NAMED, Straggler
 from bot.core.record import (
     AuditEvent,
     Card,
@@ -19,13 +19,6 @@ from bot.core.record import (
     rotation_subject,
 )
 from bot.core.rotation import Person, Rotation
-
-MAX_SHOWN = 10
-"""More stragglers than this go into a file."""
-
-RESULTS = (Event.DONE, Event.FAILED, Event.ROLLED_BACK, Event.ENDED_SHORT)
-"""How a rotation ends: told to the whole channel."""
-
 
 FOR_A_PERSON = (Event.PAUSED, Event.STILL_PAUSED)
 """What waits for somebody: told to the channel too, because few follow a thread at night."""
@@ -80,7 +73,7 @@ def straggler_file(
     subject: str, name: str, stragglers: tuple[Straggler, ...], *, at: datetime
 ) -> tuple[Message, ...]:
     """A file for the subject's thread when there are more stragglers than a message shows."""
-    if len(stragglers) <= MAX_SHOWN:
+    if len(stragglers) <= MOST_NAMED:
         return ()
     content = StragglerFile(name=f"stragglers-{name}-{at:%Y%m%d-%H%M%S}.txt", stragglers=stragglers)
     return (Message(subject=subject, placement=Placement.REPLY, content=content),)

@@ -25,7 +25,6 @@ class Policy:
     """A leaf that the candidate's key signed, naming the candidate as its issuer."""
     clock_skew: timedelta = timedelta(minutes=2)
     """More than this between the bot's and the API server's clock forbids signing."""
-    leaf_lifetime: timedelta = timedelta(days=90)
     """Citadel's default for workload certificates."""
 
 

@@ -160,6 +160,7 @@ def test_an_api_server_in_trouble_is_a_fault(mesh: Mesh, code: int) -> None:
 
     seen = mesh.reader().read(WEBHOOKS)
 
+    assert seen.served
     assert all(each.fault and each.leaf is None for each in seen.served)
 
 

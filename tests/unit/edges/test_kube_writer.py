@@ -4,7 +4,9 @@ import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from bot.core.ids import RotationId
@@ -85,6 +87,24 @@ def test_an_admission_webhooks_refusal_is_told_and_not_repeated(mesh: Mesh) -> N
         mesh.writer.replace_root(pem, expected=before, rotation_id=ONE, rehearse=True)
 
     assert [dry_run for _, _, dry_run in writes(mesh)] == [True]
+
+
+@pytest.mark.parametrize("rehearse", [True, False])
+def test_a_webhook_that_changes_what_is_written_is_caught_in_the_rehearsal_already(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch, *, rehearse: bool
+) -> None:
+    before, pem = mesh.ca().state, a_root(mesh)
+    patch = mesh.client.patch
+
+    def mutated(*args: Any, **more: Any) -> Any:
+        written = patch(*args, **more)
+        other = base64.b64encode(b"what a webhook made of it").decode()
+        return msgspec.structs.replace(written, data={**written.data, "ca-cert.pem": other})
+
+    monkeypatch.setattr(mesh.client, "patch", mutated)
+
+    with pytest.raises(ClusterRefused, match="the server stored something else than was sent"):
+        mesh.writer.replace_root(pem, expected=before, rotation_id=ONE, rehearse=rehearse)
 
 
 def test_a_secret_that_vanishes_just_before_the_write_is_absent(mesh: Mesh) -> None:

@@ -1,6 +1,7 @@
 """Every act but the approval: reject, cancel, keep waiting, roll back."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -275,3 +276,16 @@ def test_a_stop_that_was_confirmed_while_a_step_was_looking_comes_before_its_eff
 
     assert world.cluster.effects == before
     assert world.state is (RotationState.CANCELLED if step == "back-up" else RotationState.PAUSED)
+
+
+def test_how_long_a_rotation_took_counts_its_pauses() -> None:
+    world = World()
+    world.running("await-secrets")
+    world.press(Act.CANCEL)
+    world.run()
+    world.clock.pass_by(timedelta(days=1))
+    world.press(Act.KEEP_WAITING)
+    world.run()
+
+    assert world.state is RotationState.DONE
+    assert "It took 1 day" in world.rotation.outcome
