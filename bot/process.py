@@ -19,12 +19,13 @@ from bot.bootstrap import Meshes, Record, Voice
 from bot.core.ids import MeshName
 from bot.edges.health import HealthServer
 from bot.edges.metrics import Metrics
-from bot.edges.scheduler import BotScheduler, missed
+from bot.edges.scheduler.cron import CronTimes
+from bot.edges.scheduler.scheduler import BotScheduler
 from bot.edges.slack.app import identify
 from bot.edges.system import SystemClock, SystemKeys
 from bot.errors import NotLeader, RootkeeperError, SlackError, StoreError
 from bot.flow.look import Looks
-from bot.flow.ports import Clock, Errand, Keys
+from bot.flow.ports import Clock, Keys
 from bot.flow.recover import redraw_active, sweep
 from bot.flow.remind import remind
 from bot.settings import Settings, SlackSettings
@@ -201,21 +202,15 @@ class BotProcess:
         sweep(self.record.store, self._clock, self.scheduler)
 
     def _schedule_check(self, name: MeshName) -> None:
-        """By the calendar, and at once when one was slept over."""
+        """By the calendar, and at once when one was missed."""
 
         def remind_of() -> None:
             remind(self.record.store, self.meshes[name], self._clock, self._keys, looks=self._looks)
 
         check = _told(f"the check of {name}", remind_of)
-        cron, zone = self._settings.check_schedule, self._settings.time_zone
-        self.scheduler.every_day(f"check {name}", cron, zone, check)
-        if missed(cron, zone, last=self._last_check(name), now=self._clock.now()):
-            _log.info("missed check made up", mesh=name)
-            self.scheduler.soon(check, kind=Errand.LOOK, turned_away=_left_to_the_next_start)
-
-    def _last_check(self, name: MeshName) -> datetime | None:
-        record = self.record.store.last_check(name)
-        return record.at if record else None
+        times = CronTimes(self._settings.check_schedule, self._settings.time_zone)
+        last = self.record.store.last_check(name)
+        self.scheduler.every_day(_check_of(name), times, check, last=last.at if last else None)
 
     # --- Slack ---------------------------------------------------------------------------------------
 
@@ -314,8 +309,9 @@ def _leave_out_of_collections() -> None:
     gc.freeze()
 
 
-def _left_to_the_next_start() -> None:
-    """Nobody waits for a scheduled check; the next start finds it missed and makes it up."""
+def _check_of(mesh: MeshName) -> str:
+    """The calendar's name of a mesh's check; one that the stop cuts off is found missed by the next start."""
+    return f"check {mesh}"
 
 
 def _told(what: str, work: Callable[[], None]) -> Callable[[], None]:
