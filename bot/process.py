@@ -5,7 +5,6 @@ answers.
 """
 
 import gc
-import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from bot.edges.metrics import Metrics
 from bot.edges.scheduler.cron import CronTimes
 from bot.edges.scheduler.scheduler import BotScheduler
 from bot.edges.slack.app import identify
-from bot.edges.system import SystemClock, SystemKeys
+from bot.edges.system import SystemClock, SystemKeys, process_name, surely_gone
 from bot.errors import NotLeader, RootkeeperError, SlackError, StoreError
 from bot.flow.look import Looks
 from bot.flow.ports import Clock, Keys
@@ -36,6 +35,7 @@ LEASE_RENEWED = timedelta(seconds=5)
 SWEEP = timedelta(seconds=30)
 STOPPING = timedelta(seconds=20)
 """Shorter than Kubernetes' grace period of 30 s."""
+ONE_BOT = "Run one bot on a database; give a second one a database of its own."
 HANGS_AFTER = timedelta(minutes=1)
 DEAF_AFTER = timedelta(minutes=5)
 SLACK_RETRY = timedelta(seconds=5)
@@ -90,6 +90,8 @@ class Parts:
 
     clock: Clock = field(default_factory=SystemClock)
     keys: Keys = field(default_factory=SystemKeys)
+    name: str = field(default_factory=process_name)
+    gone: Callable[[str], bool] = surely_gone
     meshes: Callable[..., Meshes] = bootstrap.connect_meshes
     voice: Callable[..., Voice] = build_voice
 
@@ -103,8 +105,7 @@ class BotProcess:
         self._slack = settings.require_slack()
         self._clock = self._parts.clock
         self._keys = self._parts.keys
-        # the pod's name: whoever is started again under it may take over from its former self at once
-        self._holder = socket.gethostname()
+        self._holder = self._parts.name
         self._epoch = 0
         self._stopping = threading.Event()
         self._lost: NotLeader | None = None
@@ -159,15 +160,19 @@ class BotProcess:
     # --- the lease -------------------------------------------------------------------------------
 
     def _take_lease(self) -> bool:
-        """Wait for it; False when told to stop meanwhile."""
+        """Wait for it, for as long as another lives; False when told to stop meanwhile."""
+        waited_for = ""
         while not self._stopping.is_set():
-            epoch = self.record.lease.acquire(self._holder, now=self._clock.now(), duration=LEASE_LASTS)
+            epoch = self.record.lease.acquire(
+                self._holder, now=self._clock.now(), duration=LEASE_LASTS, gone=self._parts.gone
+            )
             if epoch is not None:
                 self._epoch = epoch
                 self._renewed_at = self._clock.now()
                 _log.info("lease taken", holder=self._holder, epoch=epoch)
                 return True
-            _log.info("lease held by another process", holder=self._holder)
+            if waited_for != (waited_for := self.record.lease.holder()):
+                _log.warning("lease held by another process", holder=waited_for, hint=ONE_BOT)
             self._stopping.wait(1)
         return False
 
@@ -179,7 +184,7 @@ class BotProcess:
         self._renewed_at = None
         self._lost = NotLeader(
             "another process took the lease; this one stops",
-            hint="Run one bot on a database; give a second one a database of its own.",
+            hint=ONE_BOT,
         )
         self.stop()
 

@@ -93,10 +93,18 @@ class House:
         )
         return load_settings(file, for_slack=True)
 
-    def process(self) -> BotProcess:
+    def process(
+        self, *, name: str = "house/1", gone: Callable[[str], bool] = lambda _name: False
+    ) -> BotProcess:
         made = BotProcess(
             self.settings(),
-            Parts(clock=self.clock, meshes=lambda *_, **__: self.meshes(), voice=self._voice),
+            Parts(
+                clock=self.clock,
+                name=name,
+                gone=gone,
+                meshes=lambda *_, **__: self.meshes(),
+                voice=self._voice,
+            ),
         )
         self.processes.append(made)
         return made

@@ -5,12 +5,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.core.mesh import MeshSnapshot
 from bot.core.rotation import RotationState
 from bot.errors import NotLeader, SettingsFault, SlackError, StoreError
 from bot.flow.ports import Errand
-from bot.process import LEASE_LASTS, BotProcess, Parts
+from bot.process import LEASE_LASTS, ONE_BOT, BotProcess, Parts
 from bot.settings import Settings, variable
 from tests.fakes.cluster import MESH
 from tests.unit.house import ANOTHER, PATIENCE, House, invalid_token, ready, running, slack_is_down, until
@@ -52,6 +53,62 @@ def test_it_stops_waiting_for_the_lease_when_told_to(house: House) -> None:
         assert run.end() is None
 
     assert house.did == []
+
+
+def test_a_second_process_on_the_host_waits_until_the_first_has_ended(house: House) -> None:
+    first, second = house.process(name="house/10"), house.process(name="house/11")
+    with running(first) as run:
+        until(lambda: ready(house))
+        house.did.clear()
+        with running(second):
+            until(lambda: second.record.lease.holder() == "house/10")
+            assert second._lease_fault() != ""
+            first._renew_lease()
+            assert not ready(house)
+
+            first.stop()
+            assert run.end() is None
+            until(lambda: ready(house))
+
+            assert second.record.lease.holder() == "house/11"
+
+
+def test_who_waits_for_the_lease_is_told_once_for_whom(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    process, passes = house.process(), []
+    process.record.lease.acquire(ANOTHER, now=house.clock.now(), duration=LEASE_LASTS)
+
+    def third_time(_seconds: float) -> None:
+        passes.append(1)
+        if len(passes) == 3:
+            process.stop()
+
+    monkeypatch.setattr(process._stopping, "wait", third_time)
+
+    with capture_logs() as logs:
+        process._take_lease()
+
+    assert [(log["event"], log["holder"], log["hint"]) for log in logs] == [
+        ("lease held by another process", ANOTHER, ONE_BOT)
+    ]
+    process._close()
+
+
+FORMER = {
+    "itself, as in a container that is started again": "house/1",
+    "one that was killed": "house/10",
+}
+
+
+@pytest.mark.parametrize("name", FORMER.values(), ids=FORMER.keys())
+def test_a_process_that_is_started_again_need_not_wait_for_its_former_self(house: House, name: str) -> None:
+    former = house.process(name=name)
+    assert former._take_lease()
+
+    process = house.process(gone={"house/10"}.__contains__)
+
+    assert process._take_lease()
+    former._close()
+    process._close()
 
 
 def test_a_lease_that_another_took_ends_it_and_says_why(house: House) -> None:
@@ -254,17 +311,6 @@ def test_a_step_that_does_not_end_in_time_keeps_the_lease(
     after = house.process()
     assert after.record.lease.acquire(ANOTHER, now=house.clock.now(), duration=LEASE_LASTS) is None
     after._close()
-
-
-def test_the_next_process_of_this_host_need_not_wait(house: House) -> None:
-    first = house.process()
-    with running(first):
-        until(lambda: ready(house))
-        second = house.process()
-
-        assert second._take_lease()
-
-    second._close()
 
 
 def test_an_idle_bot_ends_within_a_second(house: House) -> None:
