@@ -7,6 +7,7 @@ answers.
 import gc
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,7 +35,8 @@ LEASE_LASTS = timedelta(seconds=15)
 LEASE_RENEWED = timedelta(seconds=5)
 SWEEP = timedelta(seconds=30)
 STOPPING = timedelta(seconds=20)
-"""Shorter than Kubernetes' grace period of 30 s."""
+"""What a step or a decision under way has to end. Closing the ears, farewells, the poster's last call and a
+locked database add 25 s at the worst; the manifest's grace period covers all of it (a test adds it up)."""
 ONE_BOT = "Run one bot on a database; give a second one a database of its own."
 HANGS_AFTER = timedelta(minutes=1)
 DEAF_AFTER = timedelta(minutes=5)
@@ -90,10 +92,27 @@ class Parts:
 
     clock: Clock = field(default_factory=SystemClock)
     keys: Keys = field(default_factory=SystemKeys)
+    monotonic: Callable[[], float] = time.monotonic
     name: str = field(default_factory=process_name)
     gone: Callable[[str], bool] = surely_gone
     meshes: Callable[..., Meshes] = bootstrap.connect_meshes
     voice: Callable[..., Voice] = build_voice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """Now, by both clocks."""
+
+    at: datetime
+    ticks: float
+    """Seconds of the monotonic clock."""
+
+    def since(self, before: "_Moment") -> timedelta:
+        """How long ago that was, by the clock that says more.
+
+        The time of day may have been set back, and the monotonic clock stands still while the machine sleeps.
+        """
+        return max(self.at - before.at, timedelta(seconds=self.ticks - before.ticks))
 
 
 class BotProcess:
@@ -111,7 +130,7 @@ class BotProcess:
         self._lost: NotLeader | None = None
         self._voice: Voice | None = None
         self._metrics = Metrics()
-        self._renewed_at: datetime | None = None
+        self._renewal: _Moment | None = None
         self.record: Record = bootstrap.open_record(
             settings,
             self._clock,
@@ -163,12 +182,13 @@ class BotProcess:
         """Wait for it, for as long as another lives; False when told to stop meanwhile."""
         waited_for = ""
         while not self._stopping.is_set():
+            asked = self._moment()
             epoch = self.record.lease.acquire(
-                self._holder, now=self._clock.now(), duration=LEASE_LASTS, gone=self._parts.gone
+                self._holder, now=asked.at, duration=LEASE_LASTS, gone=self._parts.gone
             )
             if epoch is not None:
                 self._epoch = epoch
-                self._renewed_at = self._clock.now()
+                self._renewal = asked
                 _log.info("lease taken", holder=self._holder, epoch=epoch)
                 return True
             if waited_for != (waited_for := self.record.lease.holder()):
@@ -177,16 +197,19 @@ class BotProcess:
         return False
 
     def _renew_lease(self) -> None:
-        now = self._clock.now()
-        if self.record.lease.renew(self._holder, epoch=self._epoch, now=now, duration=LEASE_LASTS):
-            self._renewed_at = now
+        asked = self._moment()
+        if self.record.lease.renew(self._holder, epoch=self._epoch, now=asked.at, duration=LEASE_LASTS):
+            self._renewal = asked
             return
-        self._renewed_at = None
+        self._renewal = None
         self._lost = NotLeader(
             "another process took the lease; this one stops",
             hint=ONE_BOT,
         )
         self.stop()
+
+    def _moment(self) -> _Moment:
+        return _Moment(at=self._clock.now(), ticks=self._parts.monotonic())
 
     def _fence(self) -> None:
         """A lease that could not be renewed may be somebody else's by now, so nothing is done under it."""
@@ -283,7 +306,7 @@ class BotProcess:
 
     def _lease_fault(self) -> str:
         """Renewing writes, so this also says whether the database takes writes."""
-        fresh = self._renewed_at is not None and self._clock.now() - self._renewed_at < LEASE_LASTS
+        fresh = self._renewal is not None and self._moment().since(self._renewal) < LEASE_LASTS
         return "" if fresh else "the lease is not held, or the database takes no writes"
 
     # --- the end ---------------------------------------------------------------------------------------

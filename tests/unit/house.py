@@ -71,6 +71,8 @@ class House:
         self.place = place
         self.clock = SetClock()
         self.cluster = LiveCluster(self.clock, accounts=WITH_GALLEY)
+        self.ticks = 0.0
+        """Seconds of the monotonic clock."""
         self.did: list[str] = []
         self.slack_fails_with: list[SlackError] = []
         self.connect_fails_with: list[SlackError] = []
@@ -100,6 +102,7 @@ class House:
             self.settings(),
             Parts(
                 clock=self.clock,
+                monotonic=lambda: self.ticks,
                 name=name,
                 gone=gone,
                 meshes=lambda *_, **__: self.meshes(),

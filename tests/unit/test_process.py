@@ -1,7 +1,9 @@
 """The life of a running bot: lease, pick-up, Slack that is down, and the order in which it ends."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -153,10 +155,57 @@ def test_a_lease_that_cannot_be_renewed_stops_every_effect_and_message_until_it_
         fence_of_the_poster()
 
 
+CLOCKS = {
+    "both": (LEASE_LASTS, LEASE_LASTS),
+    "the time of day was set back meanwhile": (-timedelta(hours=1), LEASE_LASTS),
+    "the machine slept": (LEASE_LASTS, timedelta(0)),
+}
+
+
+@pytest.mark.parametrize(("by_day", "by_ticks"), CLOCKS.values(), ids=CLOCKS.keys())
+def test_a_lease_is_in_doubt_by_whichever_clock_says_so_first(
+    house: House, by_day: timedelta, by_ticks: timedelta
+) -> None:
+    process = house.process()
+    process._take_lease()
+    process._fence()
+
+    house.clock.pass_by(by_day)
+    house.ticks += by_ticks.total_seconds()
+
+    with pytest.raises(NotLeader):
+        process._fence()
+    process._close()
+
+
+def test_a_lease_counts_from_before_the_database_was_asked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = house.process()
+    for asked in ("acquire", "renew"):
+        slow = partial(_slowly, house, getattr(process.record.lease, asked))
+        monkeypatch.setattr(process.record.lease, asked, slow)
+
+    process._take_lease()
+    taken = process._lease_fault()
+    process._renew_lease()
+
+    assert taken != ""
+    assert process._lease_fault() != ""
+    process._close()
+
+
+def _slowly(house: House, ask: Callable[..., object], *given: object, **named: object) -> object:
+    answer = ask(*given, **named)
+    house.ticks += LEASE_LASTS.total_seconds()
+    return answer
+
+
 def test_a_rotation_is_left_alone_while_the_lease_is_in_doubt(house: House) -> None:
     rotation_id = house.left_behind("write-root")
     process = house.process()
-    process._epoch, process._renewed_at = 1, house.clock.now() - LEASE_LASTS
+    process._epoch, process._renewal = 1, process._moment()
+    house.clock.pass_by(LEASE_LASTS)
     effects = list(house.cluster.effects)
 
     process.scheduler.advance_soon(rotation_id)
