@@ -27,7 +27,7 @@ from bot.errors import NotLeader, RootkeeperError, SlackError, StoreError
 from bot.flow.look import Looks
 from bot.flow.ports import Clock, Keys
 from bot.flow.recover import redraw_active, sweep
-from bot.flow.remind import remind
+from bot.flow.remind import overtaken, remind
 from bot.settings import Settings, SlackSettings
 
 LEASE_LASTS = timedelta(seconds=15)
@@ -221,13 +221,15 @@ class BotProcess:
     def _pick_up(self) -> None:
         redraw_active(self.record.store)
         self.scheduler.every("lease", LEASE_RENEWED, _told("renewing the lease", self._renew_lease))
-        self.scheduler.every("sweep", SWEEP, _told("the sweep", self._sweep))
         for name in self.meshes:
             self._schedule_check(name)
+        self.scheduler.every("sweep", SWEEP, _told("the sweep", self._sweep))
         self.scheduler.start()
 
     def _sweep(self) -> None:
         sweep(self.record.store, self._clock, self.scheduler)
+        for mesh, _ in overtaken(self.record.store, self.meshes, now=self._clock.now()):
+            self.scheduler.run_now(_check_of(mesh))
 
     def _schedule_check(self, name: MeshName) -> None:
         """By the calendar, and at once when one was missed."""

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.core.mesh import MeshSnapshot
+from bot.core.record import CheckRecord
 from bot.core.rotation import RotationState
 from bot.errors import NotLeader, SettingsFault, SlackError, StoreError
 from bot.flow.ports import Errand
@@ -294,6 +295,25 @@ def test_a_check_that_was_slept_over_is_made_up_at_the_start(house: House) -> No
 
     with running(process):
         until(lambda: process.record.store.last_check(MESH) is not None)
+
+
+def test_a_mesh_is_checked_anew_when_a_rotation_of_it_has_ended(house: House) -> None:
+    earlier = house.clock.now() - timedelta(hours=2)
+    before = CheckRecord(mesh=MESH, at=earlier, ok=True, summary="11 days until its root ends")
+    rotation_id = house.left_behind("verify", check=before)
+    process = house.process()
+    store = process.record.store
+
+    with running(process):
+        until(lambda: store.rotation(rotation_id).state is RotationState.DONE)
+        process._sweep()
+        until(lambda: store.last_check(MESH) != before)
+
+    after = store.last_check(MESH)
+    assert after is not None
+    assert (after.at, after.ok) == (house.clock.now(), True)
+    assert after.remaining is not None
+    assert after.remaining > timedelta(days=3000)
 
 
 def test_a_check_that_fails_does_not_end_the_bot(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

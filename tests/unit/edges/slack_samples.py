@@ -426,6 +426,7 @@ REPLIES: dict[str, Reply] = {
             CheckRecord(mesh=MeshName("stage"), at=NOW, ok=False, summary="unreachable", last_success=None),
         ),
         never_checked=(MeshName("dev"),),
+        overtaken=((PROD, NOW + timedelta(minutes=30)),),
     ),
     "status quiet": StatusShown(active=(), checks=(), never_checked=()),
     "history": HistoryShown(
