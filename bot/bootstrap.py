@@ -17,7 +17,7 @@ from bot.edges.kube.reader import KubeReader
 from bot.edges.kube.writer import KubeWriter
 from bot.edges.logs import log_bug
 from bot.edges.metrics import CountingReader, CountingStore, Metrics
-from bot.edges.scheduler import BotScheduler
+from bot.edges.scheduler.scheduler import BotScheduler
 from bot.edges.slack.app import SlackEdge, posting_client, web_client
 from bot.edges.slack.directory import SlackDirectory
 from bot.edges.slack.faults import fault_of
@@ -144,7 +144,9 @@ def build_stage(
 
 def build_scheduler(stage: Stage) -> BotScheduler:
     """What comes back later."""
-    return BotScheduler(lambda rotation_id: advance(stage, rotation_id), report_bug=log_bug)
+    return BotScheduler(
+        lambda rotation_id: advance(stage, rotation_id), clock=stage.clock, report_bug=log_bug
+    )
 
 
 def slack_client(slack: SlackSettings, *, metrics: Metrics) -> WebClient:

@@ -4,15 +4,18 @@ Exit codes: 0 fine, 1 findings (or a refusal), 2 could not tell.
 """
 
 import json
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import timedelta
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
+import structlog
 import typer
 from rich.console import Console
 
@@ -46,10 +49,27 @@ AsJson = Annotated[bool, typer.Option("--json", help="The whole report as JSON."
 
 COULD_NOT_TELL = 2
 
+_log = structlog.get_logger(__name__)
 
-def main() -> None:
-    """Run the command line."""
-    app()
+
+def main() -> NoReturn:
+    """Run the command line, and end the process with it.
+
+    At its own end Python waits for every worker thread, for minutes where an API server hangs. What must
+    end has been waited for by then, with a bound; the rest are looks, which are left where they are.
+    """
+    code: object = 0
+    try:
+        app()
+    except SystemExit as end:
+        code = end.code
+    except BaseException as bug:  # noqa: BLE001 - told as Python itself would
+        sys.excepthook(type(bug), bug, bug.__traceback__)
+        code = 1
+    with suppress(OSError):  # whoever read it is gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 @contextmanager
@@ -65,6 +85,16 @@ def _told() -> Iterator[Console]:
             complaint.print(indent + visible(line), highlight=False, markup=False)
         if fault.hint:
             complaint.print(f"→ {visible(fault.hint)}", highlight=False, markup=False)
+        raise typer.Exit(COULD_NOT_TELL) from None
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """What goes wrong on purpose ends the log, in the log's own form: whoever collects it can read it."""
+    try:
+        yield
+    except RootkeeperError as fault:
+        _log.error("ended", reason=fault.message, hint=fault.hint)
         raise typer.Exit(COULD_NOT_TELL) from None
 
 
@@ -144,7 +174,9 @@ def _show_draft(console: Console, ports: MeshPorts, *, lifetime: timedelta) -> N
 def run(*, env_file: EnvFile = None) -> None:
     """Be the bot, until stopped."""
     with _told():
-        process = BotProcess(_settings(env_file, for_slack=True))
+        settings = _settings(env_file, for_slack=True)
+    with _logged():
+        process = BotProcess(settings)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: process.stop())
         process.run()

@@ -5,9 +5,9 @@ answers.
 """
 
 import gc
-import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,14 +19,15 @@ from bot.bootstrap import Meshes, Record, Voice
 from bot.core.ids import MeshName
 from bot.edges.health import HealthServer
 from bot.edges.metrics import Metrics
-from bot.edges.scheduler import BotScheduler, missed
+from bot.edges.scheduler.cron import CronTimes
+from bot.edges.scheduler.scheduler import BotScheduler
 from bot.edges.slack.app import identify
-from bot.edges.system import SystemClock, SystemKeys
+from bot.edges.system import SystemClock, SystemKeys, process_name, surely_gone
 from bot.errors import NotLeader, RootkeeperError, SlackError, StoreError
 from bot.flow.look import Looks
-from bot.flow.ports import Clock, Errand, Keys
+from bot.flow.ports import Clock, Keys
 from bot.flow.recover import redraw_active, sweep
-from bot.flow.remind import remind
+from bot.flow.remind import overtaken, remind
 from bot.settings import Settings, SlackSettings
 
 LEASE_LASTS = timedelta(seconds=15)
@@ -34,7 +35,9 @@ LEASE_LASTS = timedelta(seconds=15)
 LEASE_RENEWED = timedelta(seconds=5)
 SWEEP = timedelta(seconds=30)
 STOPPING = timedelta(seconds=20)
-"""Shorter than Kubernetes' grace period of 30 s."""
+"""What a step or a decision under way has to end. Closing the ears, farewells, the poster's last call and a
+locked database add 25 s at the worst; the manifest's grace period covers all of it (a test adds it up)."""
+ONE_BOT = "Run one bot on a database; give a second one a database of its own."
 HANGS_AFTER = timedelta(minutes=1)
 DEAF_AFTER = timedelta(minutes=5)
 SLACK_RETRY = timedelta(seconds=5)
@@ -89,8 +92,27 @@ class Parts:
 
     clock: Clock = field(default_factory=SystemClock)
     keys: Keys = field(default_factory=SystemKeys)
+    monotonic: Callable[[], float] = time.monotonic
+    name: str = field(default_factory=process_name)
+    gone: Callable[[str], bool] = surely_gone
     meshes: Callable[..., Meshes] = bootstrap.connect_meshes
     voice: Callable[..., Voice] = build_voice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """Now, by both clocks."""
+
+    at: datetime
+    ticks: float
+    """Seconds of the monotonic clock."""
+
+    def since(self, before: "_Moment") -> timedelta:
+        """How long ago that was, by the clock that says more.
+
+        The time of day may have been set back, and the monotonic clock stands still while the machine sleeps.
+        """
+        return max(self.at - before.at, timedelta(seconds=self.ticks - before.ticks))
 
 
 class BotProcess:
@@ -102,14 +124,13 @@ class BotProcess:
         self._slack = settings.require_slack()
         self._clock = self._parts.clock
         self._keys = self._parts.keys
-        # the pod's name: whoever is started again under it may take over from its former self at once
-        self._holder = socket.gethostname()
+        self._holder = self._parts.name
         self._epoch = 0
         self._stopping = threading.Event()
         self._lost: NotLeader | None = None
         self._voice: Voice | None = None
         self._metrics = Metrics()
-        self._renewed_at: datetime | None = None
+        self._renewal: _Moment | None = None
         self.record: Record = bootstrap.open_record(
             settings,
             self._clock,
@@ -158,29 +179,37 @@ class BotProcess:
     # --- the lease -------------------------------------------------------------------------------
 
     def _take_lease(self) -> bool:
-        """Wait for it; False when told to stop meanwhile."""
+        """Wait for it, for as long as another lives; False when told to stop meanwhile."""
+        waited_for = ""
         while not self._stopping.is_set():
-            epoch = self.record.lease.acquire(self._holder, now=self._clock.now(), duration=LEASE_LASTS)
+            asked = self._moment()
+            epoch = self.record.lease.acquire(
+                self._holder, now=asked.at, duration=LEASE_LASTS, gone=self._parts.gone
+            )
             if epoch is not None:
                 self._epoch = epoch
-                self._renewed_at = self._clock.now()
+                self._renewal = asked
                 _log.info("lease taken", holder=self._holder, epoch=epoch)
                 return True
-            _log.info("lease held by another process", holder=self._holder)
+            if waited_for != (waited_for := self.record.lease.holder()):
+                _log.warning("lease held by another process", holder=waited_for, hint=ONE_BOT)
             self._stopping.wait(1)
         return False
 
     def _renew_lease(self) -> None:
-        now = self._clock.now()
-        if self.record.lease.renew(self._holder, epoch=self._epoch, now=now, duration=LEASE_LASTS):
-            self._renewed_at = now
+        asked = self._moment()
+        if self.record.lease.renew(self._holder, epoch=self._epoch, now=asked.at, duration=LEASE_LASTS):
+            self._renewal = asked
             return
-        self._renewed_at = None
+        self._renewal = None
         self._lost = NotLeader(
             "another process took the lease; this one stops",
-            hint="Run one bot on a database; give a second one a database of its own.",
+            hint=ONE_BOT,
         )
         self.stop()
+
+    def _moment(self) -> _Moment:
+        return _Moment(at=self._clock.now(), ticks=self._parts.monotonic())
 
     def _fence(self) -> None:
         """A lease that could not be renewed may be somebody else's by now, so nothing is done under it."""
@@ -192,30 +221,26 @@ class BotProcess:
     def _pick_up(self) -> None:
         redraw_active(self.record.store)
         self.scheduler.every("lease", LEASE_RENEWED, _told("renewing the lease", self._renew_lease))
-        self.scheduler.every("sweep", SWEEP, _told("the sweep", self._sweep))
         for name in self.meshes:
             self._schedule_check(name)
+        self.scheduler.every("sweep", SWEEP, _told("the sweep", self._sweep))
         self.scheduler.start()
 
     def _sweep(self) -> None:
         sweep(self.record.store, self._clock, self.scheduler)
+        for mesh, _ in overtaken(self.record.store, self.meshes, now=self._clock.now()):
+            self.scheduler.run_now(_check_of(mesh))
 
     def _schedule_check(self, name: MeshName) -> None:
-        """By the calendar, and at once when one was slept over."""
+        """By the calendar, and at once when one was missed."""
 
         def remind_of() -> None:
             remind(self.record.store, self.meshes[name], self._clock, self._keys, looks=self._looks)
 
         check = _told(f"the check of {name}", remind_of)
-        cron, zone = self._settings.check_schedule, self._settings.time_zone
-        self.scheduler.every_day(f"check {name}", cron, zone, check)
-        if missed(cron, zone, last=self._last_check(name), now=self._clock.now()):
-            _log.info("missed check made up", mesh=name)
-            self.scheduler.soon(check, kind=Errand.LOOK, turned_away=_left_to_the_next_start)
-
-    def _last_check(self, name: MeshName) -> datetime | None:
-        record = self.record.store.last_check(name)
-        return record.at if record else None
+        times = CronTimes(self._settings.check_schedule, self._settings.time_zone)
+        last = self.record.store.last_check(name)
+        self.scheduler.every_day(_check_of(name), times, check, last=last.at if last else None)
 
     # --- Slack ---------------------------------------------------------------------------------------
 
@@ -283,7 +308,7 @@ class BotProcess:
 
     def _lease_fault(self) -> str:
         """Renewing writes, so this also says whether the database takes writes."""
-        fresh = self._renewed_at is not None and self._clock.now() - self._renewed_at < LEASE_LASTS
+        fresh = self._renewal is not None and self._moment().since(self._renewal) < LEASE_LASTS
         return "" if fresh else "the lease is not held, or the database takes no writes"
 
     # --- the end ---------------------------------------------------------------------------------------
@@ -314,8 +339,9 @@ def _leave_out_of_collections() -> None:
     gc.freeze()
 
 
-def _left_to_the_next_start() -> None:
-    """Nobody waits for a scheduled check; the next start finds it missed and makes it up."""
+def _check_of(mesh: MeshName) -> str:
+    """The calendar's name of a mesh's check; one that the stop cuts off is found missed by the next start."""
+    return f"check {mesh}"
 
 
 def _told(what: str, work: Callable[[], None]) -> Callable[[], None]:

@@ -4,6 +4,7 @@ A message is data about what happened; the sentence is made when it is delivered
 is stored, so every type is a plain value.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -256,6 +257,7 @@ class CheckRecord:
 
     mesh: MeshName
     at: datetime
+    """When its look began."""
     ok: bool
     """It ran, whatever it found."""
     summary: str
@@ -270,6 +272,15 @@ class CheckRecord:
     """Ids of what it found that a person must see; of the one before, when this one could not run."""
     alarms_told: tuple[str, ...] = ()
     """Those of them that have been told."""
+
+
+def overtaken_at(check: CheckRecord, rotations: Iterable[Rotation], *, now: datetime) -> datetime | None:
+    """When the mesh was last changed by a rotation that ended after the check's look began; None for never.
+
+    `rotations` are of the check's mesh. An end that lies ahead of now is a wrong clock's, and is not obeyed.
+    """
+    ends = (r.finished_at for r in rotations if r.changed_the_cluster and r.finished_at is not None)
+    return max((end for end in ends if check.at < end <= now), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,8 @@ class StatusShown:
     active: tuple[Rotation, ...]
     checks: tuple[CheckRecord, ...]
     never_checked: tuple[MeshName, ...]
+    overtaken: tuple[tuple[MeshName, datetime], ...] = ()
+    """Meshes whose check is from before a rotation changed them, with when that ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

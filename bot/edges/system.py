@@ -1,10 +1,12 @@
-"""The machine: its clock and its randomness.
+"""The machine: its clock, its randomness and its processes.
 
 The one file in which time is read and keys, ids and serial numbers are made; everything else is
 handed them, so that tests can hand it others.
 """
 
+import os
 import secrets
+import socket
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -38,3 +40,25 @@ class SystemKeys:
     def throw_away_key(self) -> ThrowAwayKey:
         """The public half of a fresh P-256 key; the private half ends with this call."""
         return ec.generate_private_key(ec.SECP256R1()).public_key()
+
+
+def process_name() -> str:
+    """This process among all that may lead: `host/pid`.
+
+    In a container that was started again it is the same as before (its host is the pod, its pid 1).
+    """
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
+def surely_gone(name: str) -> bool:
+    """Whether a process that had this name on this host runs no more; False in any doubt."""
+    host, _, pid = name.rpartition("/")
+    if host != socket.gethostname() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)  # the null signal: asks only whether there is such a process (kill(2))
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False

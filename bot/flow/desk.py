@@ -20,6 +20,7 @@ from bot.flow.decide import TRIES, Court, Decided, consider_end, decide, heard
 from bot.flow.look import Look, Looks
 from bot.flow.ports import MeshPorts, Replies, Scheduler
 from bot.flow.propose import Draft, draft_plan
+from bot.flow.remind import overtaken
 from bot.flow.tell import straggler_file, telling
 
 ReportBug = Callable[[BaseException], str]
@@ -168,6 +169,7 @@ class FrontDesk:
             active=self.court.store.active_rotations(),
             checks=tuple(record for record in checks.values() if record),
             never_checked=tuple(name for name, record in checks.items() if record is None),
+            overtaken=overtaken(self.court.store, self.meshes, now=self.court.clock.now()),
         )
 
     def _cancel(self, caller: Caller, intent: Intent) -> None:

@@ -5,7 +5,7 @@ Every method may raise the errors of `bot.errors` that are named here, and no ot
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -250,6 +250,10 @@ class Anchor:
     """When it was last posted or redrawn."""
 
 
+LONGEST_REST = timedelta(minutes=5)
+"""No message is put back for longer: a time further ahead was written by a clock that has been set back since."""
+
+
 class Outbox(Protocol):
     """Messages that were committed and are not told yet."""
 
@@ -258,7 +262,8 @@ class Outbox(Protocol):
 
         Redraws of one subject are one message. They come first because posts are told one a second:
         a card would show what was so before a backlog of them. A post is not due while an earlier one
-        of its subject is put back: a thread keeps its order, over a restart too.
+        of its subject is put back: a thread keeps its order, over a restart too. What was put back for
+        longer than LONGEST_REST from now is due.
         """
 
     def delivered(self, queued: Queued, *, channel: str, ts: str, now: datetime) -> None:

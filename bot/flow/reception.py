@@ -49,6 +49,8 @@ class Party:
 
     callers: list[Caller]
     since: datetime
+    answered: bool = False
+    """The worker has asked who waits, and answers them."""
     over: bool = False
     """It was seen to, or they were told that it will not be."""
 
@@ -153,17 +155,23 @@ class Reception:
         return taken
 
     def _waiting(self, key: Key, party: Party) -> tuple[Caller, ...]:
-        """From now on the same wish is a new one."""
+        """For the worker, who answers them from now on. The same wish is a new one."""
         with self._lock:
-            if self._under_way.get(key) is party:
-                del self._under_way[key]
+            self._forget(key, party)
+            party.answered = not party.over
             return () if party.over else tuple(party.callers)
 
     def _end(self, key: Key, party: Party) -> tuple[Caller, ...]:
-        waiting = self._waiting(key, party)
+        """It is over; gives whom no worker answers, once."""
         with self._lock:
+            self._forget(key, party)
+            left = () if party.over or party.answered else tuple(party.callers)
             party.over = True
-        return waiting
+            return left
+
+    def _forget(self, key: Key, party: Party) -> None:
+        if self._under_way.get(key) is party:
+            del self._under_way[key]
 
     def _turn_away(self, key: Key, party: Party) -> None:
         what = " ".join(key[:2]) if key[0] in tuple(Verb) else key[1]

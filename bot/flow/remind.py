@@ -1,8 +1,10 @@
 """The scheduled check of one mesh: warns once a threshold, says a line a day, is loud when it could not run.
 
 A rotation of the mesh that stands paused is brought to mind beside it, in its own thread, once a day.
+What a rotation changed is checked anew when it has ended: the last check tells of what was before.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -31,6 +33,7 @@ from bot.core.record import (
     Placement,
     Report,
     Warned,
+    overtaken_at,
     warning_subject,
 )
 from bot.core.rotation import Rotation
@@ -44,30 +47,50 @@ BLINDING = (PRESENT.id, READABLE.id, RECOGNISED.id)
 """The checks that say why there is no root to judge."""
 
 
+RECENT = 10
+"""Rotations of a mesh, requests that came to nothing included, among which one is that changed it."""
+
+
+def overtaken(
+    store: Store, meshes: Iterable[MeshName], *, now: datetime
+) -> tuple[tuple[MeshName, datetime], ...]:
+    """Meshes whose last check began before the end of a rotation that changed them, with that end."""
+    found = ((mesh, _overtaken_at(store, mesh, now)) for mesh in meshes)
+    return tuple((mesh, at) for mesh, at in found if at is not None)
+
+
+def _overtaken_at(store: Store, mesh: MeshName, now: datetime) -> datetime | None:
+    last = store.last_check(mesh)
+    if last is None:
+        return None
+    return overtaken_at(last, store.past_rotations(mesh, limit=RECENT), now=now)
+
+
 def remind(store: Store, mesh: MeshPorts, clock: Clock, keys: Keys, *, looks: Looks) -> None:
     """Check one mesh as scheduled and commit what is to be told.
 
     Raises:
         StoreError: nothing could be recorded, so nothing is told.
     """
-    _bring_to_mind(store, mesh.name, clock.now())
+    began = clock.now()
+    _bring_to_mind(store, mesh.name, began)
     try:
         seen = looks.check(mesh)
     except RootkeeperError as fault:
-        loud = _could_not_run(store, mesh.name, clock.now(), keys, message=fault.message, hint=fault.hint)
+        loud = _could_not_run(store, mesh.name, began, keys, message=fault.message, hint=fault.hint)
         store.commit(loud)
         return
     except Exception:
         bug, hint = "a fault in Rootkeeper itself", "The bot's log has its trace."
-        store.commit(_could_not_run(store, mesh.name, clock.now(), keys, message=bug, hint=hint))
+        store.commit(_could_not_run(store, mesh.name, began, keys, message=bug, hint=hint))
         raise
-    now = clock.now()
     if blind := _why_blind(seen):
-        loud = _could_not_run(store, mesh.name, now, keys, message=blind.summary, hint=blind.hint)
+        at = seen.snapshot.taken_at
+        loud = _could_not_run(store, mesh.name, at, keys, message=blind.summary, hint=blind.hint)
         store.commit(loud)
         return
     try:
-        store.commit(_outcome(store, seen, mesh.name, now, keys))
+        store.commit(_outcome(store, seen, mesh.name, clock.now(), keys))
     except LostRace:
         return  # another check of this mesh told it in the same moment
 
@@ -104,16 +127,16 @@ def _why_blind(seen: Look) -> Finding | None:
 
 
 def _could_not_run(
-    store: Store, mesh: MeshName, now: datetime, keys: Keys, *, message: str, hint: str
+    store: Store, mesh: MeshName, at: datetime, keys: Keys, *, message: str, hint: str
 ) -> Change:
     before = store.last_check(mesh)
     last_success = before.last_success if before else None
-    loud = CheckCouldNotRun(mesh=mesh, at=now, message=message, hint=hint, last_success=last_success)
+    loud = CheckCouldNotRun(mesh=mesh, at=at, message=message, hint=hint, last_success=last_success)
     subject = f"check/{keys.rotation_id()}"
     return Change(
         check=CheckRecord(
             mesh=mesh,
-            at=now,
+            at=at,
             ok=False,
             summary=message,
             last_success=last_success,
@@ -122,7 +145,7 @@ def _could_not_run(
             alarms_told=before.alarms_told if before else (),
         ),
         messages=(Message(subject=subject, placement=Placement.NEW, content=loud),),
-        audit=(AuditEvent(event=Event.CHECK_FAILED, at=now, mesh=mesh, detail=(("fault", message),)),),
+        audit=(AuditEvent(event=Event.CHECK_FAILED, at=at, mesh=mesh, detail=(("fault", message),)),),
     )
 
 
@@ -145,11 +168,11 @@ def _outcome(store: Store, seen: Look, mesh: MeshName, now: datetime, keys: Keys
     return Change(
         check=CheckRecord(
             mesh=mesh,
-            at=now,
+            at=seen.snapshot.taken_at,
             ok=True,
             summary=report.headline,
             remaining=report.remaining,
-            last_success=now,
+            last_success=seen.snapshot.taken_at,
             told_at=now if notice else told_at,
             found=count_findings(report.findings),
             alarming=alarms.standing,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.record import Placement
+from bot.flow.ports import LONGEST_REST
 from tests.contract.store_record import KINDS, MINUTE, Record, open_record
 from tests.contract.store_samples import (
     NOW,
@@ -216,6 +217,20 @@ def test_a_postponed_message_is_due_at_its_time_with_one_more_attempt(record: Re
 
     assert record.due(NOW + MINUTE - timedelta(microseconds=1)) == []
     assert record.outbox.due(NOW + MINUTE, limit=1)[0].attempts == 1
+
+
+def test_a_time_further_ahead_than_any_rest_is_a_wrong_clocks_and_is_not_waited_for(record: Record) -> None:
+    first, second = a_milestone("1"), a_milestone("2")
+    record.put(a_card())
+    record.tell()
+    record.put(first, second)
+    record.outbox.postponed(record.first_due(), until=NOW + LONGEST_REST, fault="internal_error")
+
+    longest = record.due()
+    set_back = record.due(NOW - MINUTE)
+
+    assert longest == []
+    assert set_back == [first, second]
 
 
 def test_mere_pacing_is_no_attempt(record: Record) -> None:

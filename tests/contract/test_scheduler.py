@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from bot.core.progress import Done
-from bot.edges.scheduler import BotScheduler
+from bot.edges.scheduler.scheduler import BotScheduler
+from bot.edges.system import SystemClock
 from bot.flow.ports import Errand, Scheduler
 from tests.fakes.scheduler import FakeScheduler
 
@@ -29,7 +30,11 @@ def side(request: pytest.FixtureRequest) -> Iterator[Side]:
         fake = FakeScheduler()
         yield Side(fake, fake.run, fake.stop)
         return
-    real = BotScheduler(lambda _rotation_id: Done(), report_bug=lambda _doing, bug: pytest.fail(str(bug)))
+    real = BotScheduler(
+        lambda _rotation_id: Done(),
+        clock=SystemClock(),
+        report_bug=lambda _doing, bug: pytest.fail(str(bug)),
+    )
     yield Side(real, lambda: None, lambda: _stopped(real))
     _stopped(real)
 

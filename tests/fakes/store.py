@@ -17,7 +17,7 @@ from bot.core.record import AuditEvent, Change, CheckRecord, Given, Message, Not
 from bot.core.rotation import Rotation
 from bot.edges.store.records import Storable, decode, decode_content, encode
 from bot.errors import LostRace, NotLeader, RecordAbsent, StoreError
-from bot.flow.ports import Anchor, Clock, Queued
+from bot.flow.ports import LONGEST_REST, Anchor, Clock, Queued
 
 T = TypeVar("T", bound=Storable)
 _HEADS = (Placement.NEW, Placement.ANCHOR)
@@ -213,7 +213,7 @@ class FakeStore:
                 self._anchors[subject] = None
 
     def _ready(self, row: Row, now: datetime) -> bool:
-        its_time = row.not_before is None or row.not_before <= now
+        its_time = not _rests(row, now)
         headed = row.placement in _HEADS or self._headed(row.subject)
         return row.status == "waiting" and its_time and headed and not self._would_overtake(row, now)
 
@@ -223,8 +223,7 @@ class FakeStore:
             and other.subject == row.subject
             and other.placement is not Placement.ANCHOR
             and other.queued.id < row.queued.id
-            and other.not_before is not None
-            and other.not_before > now
+            and _rests(other, now)
             for other in self.rows
         )
 
@@ -267,6 +266,10 @@ def _remember(given: dict[tuple[MeshName, Fingerprint, str], Given], notice: Giv
     if key in given:
         raise LostRace(f"the warning {notice.threshold} of {notice.mesh} was given already")
     given[key] = _kept(notice)
+
+
+def _rests(row: Row, now: datetime) -> bool:
+    return row.not_before is not None and now < row.not_before <= now + LONGEST_REST
 
 
 def _is_it_or_its_redraw(row: Row, queued: Queued) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from bot.bootstrap import Voice
 from bot.core.ids import MeshName, RotationId
 from bot.core.mesh import MeshSnapshot, Part
-from bot.core.record import Change
+from bot.core.record import Change, CheckRecord
 from bot.errors import SlackError
 from bot.flow.ports import MeshPorts
 from bot.process import LEASE_LASTS, BotProcess, Parts
@@ -71,6 +71,8 @@ class House:
         self.place = place
         self.clock = SetClock()
         self.cluster = LiveCluster(self.clock, accounts=WITH_GALLEY)
+        self.ticks = 0.0
+        """Seconds of the monotonic clock."""
         self.did: list[str] = []
         self.slack_fails_with: list[SlackError] = []
         self.connect_fails_with: list[SlackError] = []
@@ -93,10 +95,19 @@ class House:
         )
         return load_settings(file, for_slack=True)
 
-    def process(self) -> BotProcess:
+    def process(
+        self, *, name: str = "house/1", gone: Callable[[str], bool] = lambda _name: False
+    ) -> BotProcess:
         made = BotProcess(
             self.settings(),
-            Parts(clock=self.clock, meshes=lambda *_, **__: self.meshes(), voice=self._voice),
+            Parts(
+                clock=self.clock,
+                monotonic=lambda: self.ticks,
+                name=name,
+                gone=gone,
+                meshes=lambda *_, **__: self.meshes(),
+                voice=self._voice,
+            ),
         )
         self.processes.append(made)
         return made
@@ -111,15 +122,15 @@ class House:
         voice = FakeVoice(self.did, fails_with=self.connect_fails_with)
         return Voice(edge=cast("Any", voice), poster=cast("Any", voice))
 
-    def left_behind(self, step: str) -> RotationId:
-        """A rotation at that step in the record, as a killed process leaves one."""
+    def left_behind(self, step: str, *, check: CheckRecord | None = None) -> RotationId:
+        """A rotation at that step in the record, as a killed process leaves one, and the last check."""
         world = World(self.cluster, clock=self.clock)
         rotation = replace(world.running(step), version=0)
         process = self.process()
         epoch = process.record.lease.acquire("killed", now=self.clock.now(), duration=LEASE_LASTS)
         assert epoch is not None
         process._epoch = epoch
-        process.record.store.commit(Change(rotation=rotation))
+        process.record.store.commit(Change(rotation=rotation, check=check))
         process.record.lease.release("killed", epoch=epoch)
         process._close()
         return rotation.id

@@ -1,11 +1,14 @@
 """The command line: what it says, where, and with which exit code."""
 
 import json
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from bot import cli
@@ -214,13 +217,13 @@ def test_a_bot_that_lost_its_lease_ends_with_2_and_the_reason(
         "ROOTKEEPER_CHANNEL=C0123ABCD\nROOTKEEPER_APPROVERS=U0BEN\n"
     )
 
-    result = run("run", "--env-file", str(file))
+    with capture_logs() as logs:
+        result = run("run", "--env-file", str(file))
 
     assert result.exit_code == 2
-    assert result.stderr.splitlines() == [
-        "another process took the lease; this one stops",
-        "→ Run one bot.",
-    ]
+    reason = "another process took the lease; this one stops"
+    assert logs == [{"log_level": "error", "event": "ended", "reason": reason, "hint": "Run one bot."}]
+    assert result.output == "", "a log of JSON has no other lines"
     assert cluster.reads == []
 
 
@@ -305,3 +308,44 @@ def test_without_a_command_it_says_which_there_are() -> None:
     result = run()
 
     assert all(name in result.output for name in ("check", "verify", "plan", "run", "sandbox", "doctor"))
+
+
+# --- the end of the process ------------------------------------------------------------------------------------
+
+LEFT_AT_WORK = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from bot import cli
+
+def command():
+    begun = threading.Event()
+    ThreadPoolExecutor(1).submit(lambda: (begun.set(), threading.Event().wait()))
+    begun.wait()
+    print("said", end="")
+    print("and logged", end="", file=sys.stderr)
+    {ending}
+
+cli.app = command
+cli.main()
+"""
+ENDINGS = {
+    "fine": ("raise SystemExit(0)", 0, ""),
+    "findings": ("raise SystemExit(1)", 1, ""),
+    "could not tell": ("raise SystemExit(2)", 2, ""),
+    "nothing more to say": ("return", 0, ""),
+    "a bug": ("raise ZeroDivisionError", 1, "ZeroDivisionError"),
+}
+
+
+@pytest.mark.parametrize(("ending", "code", "trace"), ENDINGS.values(), ids=ENDINGS.keys())
+def test_a_worker_that_was_given_up_does_not_hold_the_process(ending: str, code: int, trace: str) -> None:
+    script = LEFT_AT_WORK.replace("{ending}", ending)
+
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == code
+    assert ended.stdout == "said"
+    assert ended.stderr.startswith("and logged")
+    assert trace in ended.stderr

@@ -4,6 +4,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,11 @@ import pytest
 import yaml
 
 from bot.edges.kube.permissions import Permission, needed_permissions, unwanted_permissions
+from bot.edges.scheduler.scheduler import FAREWELL_HAS
+from bot.edges.slack.app import SlackEdge
+from bot.edges.slack.poster import Poster
+from bot.edges.store.engine import BUSY_TIMEOUT
+from bot.process import STOPPING
 from bot.settings import Settings, load_settings, variable
 from tests.layers import missing_tool
 from tests.testbed import build
@@ -193,6 +200,17 @@ def test_there_is_one_bot_and_the_old_one_ends_first() -> None:
     spec = the("Deployment", "rootkeeper")["spec"]
 
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_the_slowest_stop_is_over_before_the_pod_is_killed() -> None:
+    closing_ears = signature(SlackEdge.close).parameters["within"].default
+    last_call = signature(Poster.stop).parameters["within"].default
+    giving_back = timedelta(milliseconds=BUSY_TIMEOUT)
+    slowest = closing_ears + STOPPING + FAREWELL_HAS + last_call + giving_back
+
+    grace = timedelta(seconds=pod()["terminationGracePeriodSeconds"])
+
+    assert grace - slowest >= timedelta(seconds=10), "to spare for a busy machine"
 
 
 def test_the_pod_has_bounds_and_is_probed() -> None:

@@ -1,16 +1,20 @@
 """The life of a running bot: lease, pick-up, Slack that is down, and the order in which it ends."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.core.mesh import MeshSnapshot
+from bot.core.record import CheckRecord
 from bot.core.rotation import RotationState
 from bot.errors import NotLeader, SettingsFault, SlackError, StoreError
 from bot.flow.ports import Errand
-from bot.process import LEASE_LASTS, BotProcess, Parts
+from bot.process import LEASE_LASTS, ONE_BOT, BotProcess, Parts
 from bot.settings import Settings, variable
 from tests.fakes.cluster import MESH
 from tests.unit.house import ANOTHER, PATIENCE, House, invalid_token, ready, running, slack_is_down, until
@@ -52,6 +56,62 @@ def test_it_stops_waiting_for_the_lease_when_told_to(house: House) -> None:
         assert run.end() is None
 
     assert house.did == []
+
+
+def test_a_second_process_on_the_host_waits_until_the_first_has_ended(house: House) -> None:
+    first, second = house.process(name="house/10"), house.process(name="house/11")
+    with running(first) as run:
+        until(lambda: ready(house))
+        house.did.clear()
+        with running(second):
+            until(lambda: second.record.lease.holder() == "house/10")
+            assert second._lease_fault() != ""
+            first._renew_lease()
+            assert not ready(house)
+
+            first.stop()
+            assert run.end() is None
+            until(lambda: ready(house))
+
+            assert second.record.lease.holder() == "house/11"
+
+
+def test_who_waits_for_the_lease_is_told_once_for_whom(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    process, passes = house.process(), []
+    process.record.lease.acquire(ANOTHER, now=house.clock.now(), duration=LEASE_LASTS)
+
+    def third_time(_seconds: float) -> None:
+        passes.append(1)
+        if len(passes) == 3:
+            process.stop()
+
+    monkeypatch.setattr(process._stopping, "wait", third_time)
+
+    with capture_logs() as logs:
+        process._take_lease()
+
+    assert [(log["event"], log["holder"], log["hint"]) for log in logs] == [
+        ("lease held by another process", ANOTHER, ONE_BOT)
+    ]
+    process._close()
+
+
+FORMER = {
+    "itself, as in a container that is started again": "house/1",
+    "one that was killed": "house/10",
+}
+
+
+@pytest.mark.parametrize("name", FORMER.values(), ids=FORMER.keys())
+def test_a_process_that_is_started_again_need_not_wait_for_its_former_self(house: House, name: str) -> None:
+    former = house.process(name=name)
+    assert former._take_lease()
+
+    process = house.process(gone={"house/10"}.__contains__)
+
+    assert process._take_lease()
+    former._close()
+    process._close()
 
 
 def test_a_lease_that_another_took_ends_it_and_says_why(house: House) -> None:
@@ -96,10 +156,57 @@ def test_a_lease_that_cannot_be_renewed_stops_every_effect_and_message_until_it_
         fence_of_the_poster()
 
 
+CLOCKS = {
+    "both": (LEASE_LASTS, LEASE_LASTS),
+    "the time of day was set back meanwhile": (-timedelta(hours=1), LEASE_LASTS),
+    "the machine slept": (LEASE_LASTS, timedelta(0)),
+}
+
+
+@pytest.mark.parametrize(("by_day", "by_ticks"), CLOCKS.values(), ids=CLOCKS.keys())
+def test_a_lease_is_in_doubt_by_whichever_clock_says_so_first(
+    house: House, by_day: timedelta, by_ticks: timedelta
+) -> None:
+    process = house.process()
+    process._take_lease()
+    process._fence()
+
+    house.clock.pass_by(by_day)
+    house.ticks += by_ticks.total_seconds()
+
+    with pytest.raises(NotLeader):
+        process._fence()
+    process._close()
+
+
+def test_a_lease_counts_from_before_the_database_was_asked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = house.process()
+    for asked in ("acquire", "renew"):
+        slow = partial(_slowly, house, getattr(process.record.lease, asked))
+        monkeypatch.setattr(process.record.lease, asked, slow)
+
+    process._take_lease()
+    taken = process._lease_fault()
+    process._renew_lease()
+
+    assert taken != ""
+    assert process._lease_fault() != ""
+    process._close()
+
+
+def _slowly(house: House, ask: Callable[..., object], *given: object, **named: object) -> object:
+    answer = ask(*given, **named)
+    house.ticks += LEASE_LASTS.total_seconds()
+    return answer
+
+
 def test_a_rotation_is_left_alone_while_the_lease_is_in_doubt(house: House) -> None:
     rotation_id = house.left_behind("write-root")
     process = house.process()
-    process._epoch, process._renewed_at = 1, house.clock.now() - LEASE_LASTS
+    process._epoch, process._renewal = 1, process._moment()
+    house.clock.pass_by(LEASE_LASTS)
     effects = list(house.cluster.effects)
 
     process.scheduler.advance_soon(rotation_id)
@@ -190,6 +297,25 @@ def test_a_check_that_was_slept_over_is_made_up_at_the_start(house: House) -> No
         until(lambda: process.record.store.last_check(MESH) is not None)
 
 
+def test_a_mesh_is_checked_anew_when_a_rotation_of_it_has_ended(house: House) -> None:
+    earlier = house.clock.now() - timedelta(hours=2)
+    before = CheckRecord(mesh=MESH, at=earlier, ok=True, summary="11 days until its root ends")
+    rotation_id = house.left_behind("verify", check=before)
+    process = house.process()
+    store = process.record.store
+
+    with running(process):
+        until(lambda: store.rotation(rotation_id).state is RotationState.DONE)
+        process._sweep()
+        until(lambda: store.last_check(MESH) != before)
+
+    after = store.last_check(MESH)
+    assert after is not None
+    assert (after.at, after.ok) == (house.clock.now(), True)
+    assert after.remaining is not None
+    assert after.remaining > timedelta(days=3000)
+
+
 def test_a_check_that_fails_does_not_end_the_bot(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_parts: object) -> MeshSnapshot:
         raise ZeroDivisionError
@@ -254,17 +380,6 @@ def test_a_step_that_does_not_end_in_time_keeps_the_lease(
     after = house.process()
     assert after.record.lease.acquire(ANOTHER, now=house.clock.now(), duration=LEASE_LASTS) is None
     after._close()
-
-
-def test_the_next_process_of_this_host_need_not_wait(house: House) -> None:
-    first = house.process()
-    with running(first):
-        until(lambda: ready(house))
-        second = house.process()
-
-        assert second._take_lease()
-
-    second._close()
 
 
 def test_an_idle_bot_ends_within_a_second(house: House) -> None:

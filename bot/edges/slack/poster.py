@@ -3,10 +3,12 @@
 Nothing here sleeps while others wait: whatever cannot be said now is put back with a time. A message
 that Slack took but that could not be recorded as told is remembered and recorded before anything else
 is said. What may be said twice is a post whose answer never came (a time-out, a crash): Slack has no
-key by which it would know it again.
+key by which it would know it again. Slack's limits are kept by the monotonic clock; a moment in the
+record that lies ahead of now is a wrong clock's, and holds nothing up.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,7 +31,7 @@ from bot.edges.slack.faults import SLACK_TROUBLE, Fault, Kind, fault_of
 from bot.edges.slack.render import Rendered, render
 from bot.edges.slack.telling import Told, Voice
 from bot.errors import RecordAbsent, RootkeeperError
-from bot.flow.ports import Anchor, Clock, Outbox, Queued, Store
+from bot.flow.ports import LONGEST_REST, Anchor, Clock, Outbox, Queued, Store
 
 BATCH = 20
 BETWEEN_EDITS = timedelta(seconds=2)
@@ -42,7 +44,6 @@ stands (a result, a card, a warning that is given once): it is told, however lat
 STALE_AFTER = timedelta(hours=24)
 CLOSED_FOR = timedelta(minutes=1)
 """Between tries when a person has to do something first: invite the bot, unarchive, a new token."""
-LONGEST_BACK_OFF = timedelta(minutes=5)
 FILE_TRIES = 5
 """Half a minute; then a message says it: the way to Slack's file servers may be closed for good."""
 MOST_REFUSALS = 12
@@ -71,6 +72,7 @@ class Poster:
         approvers: Sequence[str],
         fence: Callable[[], None],
         poll: timedelta = timedelta(seconds=1),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`fence` is asked before every message; raises NotLeader when another process may tell it."""
         self._outbox = outbox
@@ -81,13 +83,15 @@ class Poster:
         self._approvers = tuple(approvers)
         self._fence = fence
         self._poll = poll
+        self._monotonic = monotonic
         self._unrecorded: dict[int, tuple[Queued, Told]] = {}
         self._held: set[str] = set()
         """Subjects of which this pass put a post back: whatever follows of them waits for the next."""
-        self._next_post: dict[str, datetime] = {}
+        self._next_post: dict[str, float] = {}
+        """By channel, on the monotonic clock."""
         self._pacing: set[str] = set()
         """Channels in which this pass came too soon: whatever follows waits too, to keep the order."""
-        self._next_edit: datetime | None = None
+        self._next_edit = monotonic()
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -187,31 +191,40 @@ class Poster:
         anchor = self._outbox.anchor(queued.message.subject)
         match queued.message.placement:
             case Placement.NEW:
-                return self._post(queued, self._channel, now=now)
+                return self._post(queued, self._channel)
             case Placement.ANCHOR:
                 if anchor is None:
-                    return self._post(queued, self._channel, now=now)
+                    return self._post(queued, self._channel)
                 return self._redraw(queued, anchor, now=now)
             case _:
                 return self._answer(queued, anchor, now=now)
 
     def _redraw(self, queued: Queued, anchor: Anchor, *, now: datetime) -> Told | None:
         """Change the subject's own message; when that cannot be, post it anew."""
-        until = max(anchor.drawn_at + BETWEEN_EDITS, self._next_edit or anchor.drawn_at)
-        if now < until:
-            self._outbox.postponed(queued, until=until, fault="")
+        if rest := self._rest_before_edit(anchor, now):
+            self._outbox.postponed(queued, until=now + rest, fault="")
             return None
         try:
             return self._voice.redraw(self._rendered(queued), anchor, reference=_reference(queued))
         except SLACK_TROUBLE as error:
             fault = fault_of(error)
             if fault.kind is Kind.PACED:
-                self._next_edit = now + (fault.retry_after or BETWEEN_EDITS)
+                self._next_edit = self._in(fault.retry_after or BETWEEN_EDITS)
             if not self._is_gone(fault, anchor):
                 raise
         _log.warning("own message is gone", subject=queued.message.subject, fault=fault.code)
         self._outbox.forget_anchor(queued.message.subject)
-        return self._post(queued, self._channel, now=now)
+        return self._post(queued, self._channel)
+
+    def _rest_before_edit(self, anchor: Anchor, now: datetime) -> timedelta:
+        """Until Slack takes edits again, and until this one was not drawn just now."""
+        paced = timedelta(seconds=max(self._next_edit - self._monotonic(), 0.0))
+        drawn_ago = now - anchor.drawn_at
+        just_now = timedelta(0) <= drawn_ago < BETWEEN_EDITS
+        return min(max(paced, BETWEEN_EDITS - drawn_ago if just_now else timedelta(0)), LONGEST_REST)
+
+    def _in(self, rest: timedelta) -> float:
+        return self._monotonic() + rest.total_seconds()
 
     def _is_gone(self, fault: Fault, anchor: Anchor) -> bool:
         """Deleted or frozen; or in a channel that is closed while the settings name another."""
@@ -222,22 +235,23 @@ class Poster:
     def _answer(self, queued: Queued, anchor: Anchor | None, *, now: datetime) -> Told | None:
         """Into the subject's thread."""
         if anchor is None:
-            if now - queued.created_at < WAIT_FOR_ANCHOR:
+            if abs(now - queued.created_at) < WAIT_FOR_ANCHOR:
                 self._outbox.postponed(queued, until=now + BETWEEN_EDITS, fault="")
                 return None
-            return self._post(queued, self._channel, now=now)
+            return self._post(queued, self._channel)
         try:
-            return self._post(queued, anchor.channel, now=now, thread_ts=anchor.ts)
+            return self._post(queued, anchor.channel, thread_ts=anchor.ts)
         except SLACK_TROUBLE as error:
             if self._is_gone(fault_of(error), anchor):
                 self._outbox.forget_anchor(queued.message.subject)
             raise
 
-    def _post(self, queued: Queued, channel: str, *, now: datetime, thread_ts: str = "") -> Told:
+    def _post(self, queued: Queued, channel: str, *, thread_ts: str = "") -> Told:
+        now = self._monotonic()
         if channel in self._pacing or now < self._next_post.get(channel, now):
             self._pacing.add(channel)
             raise _Paced
-        self._next_post[channel] = now + BETWEEN_POSTS
+        self._next_post[channel] = self._in(BETWEEN_POSTS)
         try:
             return self._voice.post(
                 queued.message.content,
@@ -250,7 +264,7 @@ class Poster:
             )
         except SLACK_TROUBLE as error:
             if wait := fault_of(error).retry_after:
-                self._next_post[channel] = now + wait
+                self._next_post[channel] = self._in(wait)
             raise
 
     def _rendered(self, queued: Queued) -> Rendered:
@@ -292,7 +306,7 @@ def _reference(queued: Queued) -> str:
 
 def _back_off(fault: Fault, attempts: int) -> timedelta:
     if fault.retry_after:
-        return fault.retry_after
+        return min(fault.retry_after, LONGEST_REST)
     if fault.kind is Kind.CLOSED:
         return CLOSED_FOR
-    return min(timedelta(seconds=2.0 ** min(attempts, 9)), LONGEST_BACK_OFF)
+    return min(timedelta(seconds=2.0 ** min(attempts, 9)), LONGEST_REST)

@@ -2,13 +2,17 @@
 
 Every write names the epoch it was made under; a write of an older one is refused. So a leader that
 slept through its own lease can do no harm, whatever it believes.
+
+The lease's end is a time of day, the only clock that two processes share: one that is set forward lets
+a lease lapse early (the epoch still fences), one that is set back lets others wait as much longer.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, select, update
 
-from bot.edges.store.engine import writing
+from bot.edges.store.engine import reading, writing
 from bot.edges.store.tables import lease
 from bot.errors import NotLeader
 
@@ -21,20 +25,34 @@ class Lease:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def acquire(self, holder: str, *, now: datetime, duration: timedelta) -> int | None:
-        """Take it when it is free, lapsed, or this holder's already; gives a new, higher epoch.
+    def acquire(
+        self,
+        holder: str,
+        *,
+        now: datetime,
+        duration: timedelta,
+        gone: Callable[[str], bool] = lambda _holder: False,
+    ) -> int | None:
+        """Take it when it is free, lapsed, this holder's already, or a holder's that is surely gone.
 
-        The same holder may take over at once, because a process that was started again under its
-        old name needs no patience with itself; its former self is fenced off by the new epoch.
-        None when somebody else holds it.
+        Gives a new, higher epoch, which fences off whoever had it; None when somebody else holds it.
+        The same name is a former self: no two processes have one name at a time. `gone` says of any
+        other name whether its process has ended beyond doubt.
         """
         with writing(self._engine) as connection:
             row = connection.execute(select(lease).with_for_update()).one()
-            if row.holder not in (NOBODY, holder) and row.expires_at > now:
+            free = row.holder in (NOBODY, holder) or row.expires_at <= now or gone(row.holder)
+            if not free:
                 return None
             epoch: int = row.epoch + 1
             connection.execute(update(lease).values(holder=holder, epoch=epoch, expires_at=now + duration))
             return epoch
+
+    def holder(self) -> str:
+        """Who took it last and has not given it back; empty for nobody."""
+        with reading(self._engine) as connection:
+            found: str = connection.execute(select(lease.c.holder)).scalar_one()
+            return found
 
     def renew(self, holder: str, *, epoch: int, now: datetime, duration: timedelta) -> bool:
         """Hold it for longer; False when it is somebody else's, or a later epoch's, by now.

@@ -31,7 +31,7 @@ from bot.core.record import Message, Placement
 from bot.edges.store.engine import reading, writing
 from bot.edges.store.records import Stored, decode_content, encode
 from bot.edges.store.tables import AnyRow, anchors, messages
-from bot.flow.ports import Anchor, Queued
+from bot.flow.ports import LONGEST_REST, Anchor, Queued
 
 
 class Status(StrEnum):
@@ -106,7 +106,7 @@ class SqlOutbox:
 
     def due(self, now: datetime, *, limit: int) -> tuple[Queued, ...]:
         """Messages whose time has come; see the port."""
-        its_time = or_(messages.c.not_before.is_(None), messages.c.not_before <= now)
+        its_time = or_(messages.c.not_before.is_(None), not_(_rests(now)))
         ready = or_(messages.c.placement.in_(HEADS), _has_a_head())
         order = (case((_is_redraw(), 0), else_=1), messages.c.id)
         held = _put_back(now)
@@ -164,7 +164,12 @@ def _put_back(now: datetime) -> Subquery:
     """Each subject's first post that was put back beyond now: no later one may overtake it."""
     posts = messages.c.placement != Placement.ANCHOR
     first = select(messages.c.subject, func.min(messages.c.id).label("first"))
-    return first.where(_waiting, posts, messages.c.not_before > now).group_by(messages.c.subject).subquery()
+    return first.where(_waiting, posts, _rests(now)).group_by(messages.c.subject).subquery()
+
+
+def _rests(now: datetime) -> ColumnElement[bool]:
+    """Whether it was put back until a time that lies ahead, as far as one can lie."""
+    return and_(messages.c.not_before > now, messages.c.not_before <= now + LONGEST_REST)
 
 
 def _has_an_anchor() -> ColumnElement[bool]:

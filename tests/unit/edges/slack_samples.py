@@ -56,12 +56,21 @@ class StoppedClock:
 
     def __init__(self, now: datetime = NOW) -> None:
         self.at = now
+        self.ticks = 0.0
 
     def now(self) -> datetime:
         return self.at
 
+    def monotonic(self) -> float:
+        return self.ticks
+
     def pass_by(self, length: timedelta) -> None:
         self.at += length
+        self.ticks += length.total_seconds()
+
+    def set_back(self, length: timedelta) -> None:
+        """Somebody sets the time of day."""
+        self.at -= length
 
 
 def deployment(name: str) -> ObjectRef:
@@ -426,6 +435,7 @@ REPLIES: dict[str, Reply] = {
             CheckRecord(mesh=MeshName("stage"), at=NOW, ok=False, summary="unreachable", last_success=None),
         ),
         never_checked=(MeshName("dev"),),
+        overtaken=((PROD, NOW + timedelta(minutes=30)),),
     ),
     "status quiet": StatusShown(active=(), checks=(), never_checked=()),
     "history": HistoryShown(

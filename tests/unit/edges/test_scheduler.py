@@ -2,27 +2,26 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 
 from bot.core.ids import RotationId
 from bot.core.progress import Done, Outcome, Wait
-from bot.edges.scheduler import (
-    ERRAND_WORKERS,
-    FIRST_RETRY,
-    LONGEST_RETRY,
-    MOST_TAKEN,
-    AdvanceLoop,
-    BotScheduler,
-)
+from bot.edges.scheduler.advance_loop import FIRST_RETRY, LONGEST_RETRY, AdvanceLoop
+from bot.edges.scheduler.cron import CronTimes
+from bot.edges.scheduler.scheduler import ERRAND_WORKERS, MOST_TAKEN, BotScheduler
 from bot.errors import ClusterUnreachable, LostRace, NotLeader, RecordAbsent, StoreError
 from bot.flow.ports import Errand
+from tests.unit.flow.world import SetClock
 
 ONE = RotationId("1" * 32)
 TWO = RotationId("2" * 32)
+EIGHT = datetime(2026, 11, 23, 8, tzinfo=UTC)
+AT_NINE = CronTimes("0 9 * * *", ZoneInfo("UTC"))
 LONG = 10.0
 """Seconds until a test that waits for something gives up."""
 
@@ -240,7 +239,8 @@ class Threads:
         self.outcomes: list[Outcome] = []
         self.bugs: list[BaseException] = []
         self.bug_met = threading.Event()
-        self.scheduler = BotScheduler(self.advance, report_bug=self.report)
+        self.clock = SetClock(EIGHT)
+        self.scheduler = BotScheduler(self.advance, clock=self.clock, report_bug=self.report)
 
     def advance(self, _rotation_id: RotationId) -> Outcome:
         self.inside += 1
@@ -398,16 +398,109 @@ def test_periodic_work_that_is_slow_does_not_pile_up(threads: Threads) -> None:
     held.set()
 
 
-def test_daily_work_is_in_the_calendar_once_under_its_name(threads: Threads) -> None:
-    for _ in range(2):
-        threads.scheduler.every_day("check/prod", "0 9 * * *", ZoneInfo("Europe/Berlin"), lambda: None)
+@pytest.fixture
+def quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calendar is looked at all the time."""
+    monkeypatch.setattr("bot.edges.scheduler.scheduler.HEARTBEAT", timedelta(milliseconds=1))
+
+
+@pytest.mark.usefixtures("quick_heart")
+def test_daily_work_runs_at_its_time_once_under_its_name(threads: Threads) -> None:
+    threads.clock.at = EIGHT
+    ran, beats = threading.Semaphore(0), threading.Semaphore(0)
+    threads.scheduler.every_day("check prod", AT_NINE, lambda: pytest.fail("replaced"), last=EIGHT)
+    threads.scheduler.every_day("check prod", AT_NINE, ran.release, last=EIGHT)
+    threads.scheduler.every("beats", timedelta(milliseconds=1), beats.release)
     threads.scheduler.start()
 
-    jobs = [job for job in threads.scheduler._calendar.get_jobs() if job.id == "check/prod"]
+    for _ in range(3):
+        assert not ran.acquire(blocking=False), "before its time, or twice at it"
+        threads.clock.pass_by(timedelta(hours=12))
+        assert ran.acquire(timeout=LONG)
+        threads.clock.pass_by(timedelta(hours=12))
+        assert all(beats.acquire(timeout=LONG) for _ in range(5))
 
-    assert len(jobs) == 1
-    assert (jobs[0].misfire_grace_time, jobs[0].coalesce) == (None, True)
-    assert jobs[0].next_run_time.astimezone(ZoneInfo("Europe/Berlin")).hour == 9
+
+MADE_UP = {"never": (None, True), "days ago": (EIGHT - timedelta(days=3), True), "in time": (EIGHT, False)}
+
+
+@pytest.mark.parametrize(("last", "expected"), MADE_UP.values(), ids=MADE_UP.keys())
+def test_daily_work_that_was_missed_is_made_up_once(
+    threads: Threads, last: datetime | None, *, expected: bool
+) -> None:
+    ran = threading.Semaphore(0)
+    threads.scheduler.every_day("check prod", AT_NINE, ran.release, last=last)
+
+    threads.scheduler.start()
+
+    assert ran.acquire(timeout=LONG if expected else 0.05) is expected
+    assert not ran.acquire(timeout=0.05)
+
+
+def test_a_check_that_is_made_up_and_the_calendars_are_one_run(threads: Threads) -> None:
+    begun, held = threading.Semaphore(0), threading.Event()
+
+    def check() -> None:
+        begun.release()
+        held.wait(LONG)
+
+    threads.scheduler.every_day("check prod", AT_NINE, check, last=None)
+    threads.scheduler.start()
+    assert begun.acquire(timeout=LONG)
+
+    threads.clock.pass_by(timedelta(hours=2))
+    threads.scheduler.run_now("check prod")
+    threads.scheduler._look_at_the_calendar()
+
+    assert not begun.acquire(timeout=0.05)
+    held.set()
+
+
+def test_the_stop_hardly_waits_for_a_scheduled_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.edges.scheduler.scheduler.LOOKS_HAVE", timedelta(milliseconds=10))
+    threads, begun, held = Threads(), threading.Event(), threading.Event()
+
+    def check() -> None:
+        begun.set()
+        held.wait(LONG)
+
+    threads.scheduler.every_day("check prod", AT_NINE, check, last=None)
+    threads.scheduler.run_now("check prod")
+    assert begun.wait(LONG)
+
+    assert threads.scheduler.stop(timedelta(seconds=LONG)), "a look changes nothing: it may be left"
+    held.set()
+
+
+def test_a_scheduled_check_is_taken_however_many_wishes_wait(threads: Threads) -> None:
+    held, ran = threading.Event(), threading.Event()
+    while threads.soon(lambda: held.wait(LONG)):
+        pass
+    threads.scheduler.every_day("check prod", AT_NINE, ran.set, last=None)
+
+    threads.scheduler.run_now("check prod")
+
+    held.set()
+    assert ran.wait(LONG)
+
+
+@pytest.mark.usefixtures("quick_heart")
+def test_a_clock_that_is_set_back_stops_nothing(threads: Threads) -> None:
+    ticks, ran = threading.Semaphore(0), threading.Semaphore(0)
+    threads.go_on.set()
+    threads.outcomes = [Wait(after=timedelta(milliseconds=1))] * 1000
+    threads.scheduler.every("lease", timedelta(milliseconds=1), ticks.release)
+    threads.scheduler.every_day("check prod", AT_NINE, ran.release, last=EIGHT)
+    threads.scheduler.start()
+    threads.scheduler.advance_soon(ONE)
+    assert ticks.acquire(timeout=LONG)
+
+    threads.clock.at = EIGHT - timedelta(hours=30)
+    with time_machine.travel(datetime(2020, 1, 1, tzinfo=UTC)):
+        assert all(threads.runs.acquire(timeout=LONG) for _ in range(5))
+        assert all(ticks.acquire(timeout=LONG) for _ in range(5))
+        threads.clock.pass_by(timedelta(hours=12))
+        assert ran.acquire(timeout=LONG), "the calendar goes by the clock as it is now"
 
 
 def test_stopping_lets_the_running_step_end_and_takes_no_more() -> None:
@@ -455,7 +548,7 @@ def test_at_the_stop_whoever_waits_for_a_worker_is_told() -> None:
 
 
 def test_a_look_that_does_not_end_is_left_behind_and_its_asker_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.edges.scheduler.LOOKS_HAVE", timedelta(milliseconds=10))
+    monkeypatch.setattr("bot.edges.scheduler.scheduler.LOOKS_HAVE", timedelta(milliseconds=10))
     threads, held, begun, told = Threads(), threading.Event(), threading.Event(), threading.Event()
 
     def look() -> None:
@@ -488,7 +581,7 @@ def test_a_decision_that_does_not_end_in_time_is_told_so_and_counts_as_late() ->
 def test_slack_that_does_not_answer_holds_up_the_stop_for_seconds_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bot.edges.scheduler.FAREWELL_HAS", timedelta(milliseconds=10))
+    monkeypatch.setattr("bot.edges.scheduler.scheduler.FAREWELL_HAS", timedelta(milliseconds=10))
     threads, held, deaf = Threads(), threading.Event(), threading.Event()
     for _ in range(ERRAND_WORKERS[Errand.WORD] + 1):
         threads.soon(lambda: held.wait(LONG), kind=Errand.WORD, turned_away=lambda: deaf.wait(LONG))
@@ -500,6 +593,7 @@ def test_slack_that_does_not_answer_holds_up_the_stop_for_seconds_only(
 
 
 def test_the_calendar_shows_that_it_lives(threads: Threads) -> None:
+    threads.scheduler._beat_at -= 2 * LONG
     threads.scheduler.start()
 
     assert threads.scheduler.silent_for < timedelta(seconds=LONG)

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.edges.scheduler import missed
+from bot.edges.scheduler.cron import CronTimes
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -37,10 +37,10 @@ MISSED = {
 def test_what_was_slept_over_is_known(
     cron: str, last: datetime | None, now: datetime, *, expected: bool
 ) -> None:
-    assert missed(cron, BERLIN, last=last, now=now) is expected
+    assert CronTimes(cron, BERLIN).missed(last=last, now=now) is expected
 
 
 @pytest.mark.parametrize("cron", ["", "0 9 * *", "0 24 * * *", "x 9 * * *", "*/0 9 * * *", "0 9-8 * * *"])
 def test_what_is_no_cron_expression_is_refused(cron: str) -> None:
     with pytest.raises(ValueError):
-        missed(cron, BERLIN, last=at(1, 0), now=at(2, 0))
+        CronTimes(cron, BERLIN)

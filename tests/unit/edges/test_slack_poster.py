@@ -54,6 +54,7 @@ class Desk:
             clock=self.clock,
             approvers=APPROVERS,
             fence=self.fence,
+            monotonic=self.clock.monotonic,
         )
         return self.poster
 
@@ -135,6 +136,25 @@ def test_posts_in_one_channel_are_a_second_apart() -> None:
     desk.clock.pass_by(SECOND)
     assert desk.poster.deliver_due() == 1
     assert [row.queued.attempts for row in desk.store.rows] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["the same process", "a new process"])
+def test_a_clock_that_is_set_back_silences_nothing(*, restarts: bool) -> None:
+    desk = Desk()
+    desk.say(Placement.ANCHOR)
+    desk.passes(1)
+    desk.api.answers["chat.postMessage"] = [TimeoutError(), {"channel": "C0MESH", "ts": "9.9"}]
+    desk.milestone()
+    desk.say(Placement.NEW, CONTENTS["warning"], "warning/prod")
+    desk.passes(1)
+    desk.say(Placement.ANCHOR)
+
+    desk.clock.set_back(timedelta(hours=2))
+    if restarts:
+        desk.restarted()
+    desk.passes(5)
+
+    assert set(desk.statuses()) == {"delivered"}
 
 
 def test_a_card_is_redrawn_at_most_every_two_seconds_and_ends_with_the_last_state() -> None:

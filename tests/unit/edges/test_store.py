@@ -378,6 +378,16 @@ def test_the_same_holder_takes_over_at_once_and_fences_its_former_self(engine: E
         former.commit(Change(audit=(an_event(),)))
 
 
+def test_a_holder_that_is_surely_gone_is_followed_at_once_and_no_other(engine: Engine) -> None:
+    lease = Lease(engine)
+    lease.acquire("one", now=NOW, duration=MINUTE)
+
+    assert lease.acquire("two", now=NOW, duration=MINUTE, gone={"three"}.__contains__) is None
+    assert lease.holder() == "one"
+    assert lease.acquire("two", now=NOW, duration=MINUTE, gone={"one"}.__contains__) == 2
+    assert lease.holder() == "two"
+
+
 def test_a_renewed_lease_is_not_taken(engine: Engine) -> None:
     lease = Lease(engine)
     lease.acquire("one", now=NOW, duration=MINUTE)

@@ -1,11 +1,15 @@
-"""The machine's clock and randomness."""
+"""The machine's clock, randomness and processes."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import time_machine
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bot.edges.system import SystemClock, SystemKeys
+from bot.edges.system import SystemClock, SystemKeys, process_name, surely_gone
 from bot.flow.ports import Clock, Keys
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -41,3 +45,22 @@ def test_a_throw_away_key_is_a_public_key_on_p256_and_never_the_same() -> None:
     assert all(isinstance(key, ec.EllipticCurvePublicKey) for key in keys)
     assert {key.curve.name for key in keys} == {"secp256r1"}
     assert len({key.public_numbers().x for key in keys}) == 3
+
+
+def test_a_process_is_gone_when_it_was_of_this_host_and_runs_no_more() -> None:
+    host = process_name().rpartition("/")[0]
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        name = f"{host}/{other.pid}"
+        alive = surely_gone(name)
+        other.kill()
+        other.wait()
+
+    assert process_name() == f"{host}/{os.getpid()}"
+    assert not alive
+    assert surely_gone(name)
+    assert not surely_gone(name.replace(host, f"not-{host}"))
+
+
+@pytest.mark.parametrize("name", ["", "{host}", "{host}/", "{host}/one", "{host}/-7", f"{{host}}/{1 << 80}"])
+def test_what_is_no_name_of_a_process_is_not_called_gone(name: str) -> None:
+    assert not surely_gone(name.format(host=process_name().rpartition("/")[0]))

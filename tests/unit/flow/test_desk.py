@@ -113,6 +113,19 @@ def test_status_shows_rotations_checks_and_what_was_never_checked() -> None:
     assert (after.never_checked, after.checks[0].summary) == ((), "fine")
 
 
+def test_status_says_which_check_is_from_before_a_rotation() -> None:
+    world = World()
+    world.store.commit(Change(check=CheckRecord(mesh=MESH, at=NOW, ok=True, summary="11 days left")))
+    world.approved()
+    world.run()
+
+    world.type(Verb.STATUS)
+
+    shown = world.replies.said[-1][1]
+    assert isinstance(shown, StatusShown)
+    assert shown.overtaken == ((MESH, world.rotation.finished_at),)
+
+
 def test_history_is_the_meshs_own_newest_first() -> None:
     world = World()
     first = world.proposed()

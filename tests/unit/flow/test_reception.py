@@ -4,16 +4,18 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from bot.core.approval import Act, PersonFacts
 from bot.core.intent import Intent, Verb
 from bot.core.mesh import MeshSnapshot, Part
-from bot.core.record import Message, ReportPosted, RequestFailed
-from bot.core.replies import Begun, Noted, Refused, Reply, UnderWay
-from bot.core.rotation import RotationState
+from bot.core.record import Change, Message, ReportPosted, RequestFailed
+from bot.core.replies import Begun, Caller, Noted, Refused, Reply, UnderWay
+from bot.core.rotation import Rotation, RotationState
 from bot.errors import ClusterUnreachable, DirectoryUnavailable, StoreError
+from bot.flow.desk import Waiting
 from bot.flow.look import Look
 from bot.flow.ports import Errand
 from bot.flow.reception import KINDS, NOT_TAKEN, Reception
@@ -400,3 +402,54 @@ def test_a_guest_who_joins_a_look_or_is_joined_gets_no_part_of_it(
     [posted] = lobby.of(ReportPosted)
     assert names(posted) == ["Anna"]
     assert len(told(lobby, GINA)) == 1
+
+
+class DoorAjar:
+    """A lock; whoever waits for it comes in at the very moment when it is let go."""
+
+    def __init__(self, comes_in: Callable[[], None]) -> None:
+        self._lock = threading.Lock()
+        self._comes_in = comes_in
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        comes_in, self._comes_in = self._comes_in, lambda: None
+        comes_in()
+
+
+def test_a_look_that_ends_while_its_askers_are_told_otherwise_says_nothing_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lobby, had = Lobby(), []
+    lobby.ask()
+    [errand] = lobby.world.scheduler.waiting
+
+    def look(_first: Caller, waiting: Waiting, _intent: Intent) -> None:
+        monkeypatch.setattr(lobby.reception, "_lock", DoorAjar(lambda: had.append(waiting())))
+        errand.turned_away()
+
+    monkeypatch.setattr(lobby.reception, "_desk", SimpleNamespace(look=look))
+    lobby.run()
+
+    assert [who.name for who, _ in lobby.world.replies.said] == ["Anna"]
+    assert had == [()]
+
+
+def test_who_is_about_to_get_the_report_is_not_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    lobby = Lobby()
+    lobby.ask()
+    [errand] = lobby.world.scheduler.waiting
+    commit = lobby.world.store.commit
+
+    def stopped_meanwhile(change: Change) -> Rotation | None:
+        errand.turned_away()
+        return commit(change)
+
+    monkeypatch.setattr(lobby.world.store, "commit", stopped_meanwhile)
+    lobby.run()
+
+    assert len(lobby.of(ReportPosted)) == 1
+    assert lobby.world.replies.said == []

@@ -1,14 +1,14 @@
 """The scheduled check: once a threshold, a line a day, loud when it could not run."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from bot.core.approval import Act
 from bot.core.ids import MeshName
 from bot.core.intent import Verb
-from bot.core.mesh import ForeignSigns, MutualTls, Part
+from bot.core.mesh import ForeignSigns, MeshSnapshot, MutualTls, Part
 from bot.core.record import (
     Alarm,
     CheckCouldNotRun,
@@ -21,7 +21,7 @@ from bot.core.record import (
 )
 from bot.core.rotation import RotationState
 from bot.errors import ClusterUnreachable, StoreError
-from bot.flow.remind import remind
+from bot.flow.remind import overtaken, remind
 from tests.fakes.certificates import a_key, key_pem, root_pem
 from tests.fakes.cluster import MESH, FakeCluster
 from tests.fakes.mesh import CITADEL, PRIVATE_KEY, ROOT_KEY
@@ -553,3 +553,68 @@ def test_a_ca_that_was_watched_until_now_does_not_fall_silent_when_it_turns_into
     checked(world, days=5)
 
     assert alarms(world) == [("ca.recognised",)]
+
+
+# --- after a rotation -----------------------------------------------------------------------------------------
+
+
+def told_before(world: World) -> tuple[tuple[MeshName, datetime], ...]:
+    return overtaken(world.store, [MESH], now=world.clock.now())
+
+
+def test_a_rotation_that_changed_the_mesh_overtakes_the_check_until_the_next_one() -> None:
+    world = with_root(11.5)
+    checked(world)
+    warned_of = latest(world).summary
+    world.approved()
+    world.run()
+    ended = world.rotation.finished_at
+
+    before = told_before(world)
+    world.clock.pass_by(timedelta(seconds=1))
+    checked(world)
+
+    assert "11 days" in warned_of
+    assert before == ((MESH, ended),)
+    assert told_before(world) == ()
+    assert latest(world).ok
+    assert "11 days" not in latest(world).summary
+
+
+def test_a_check_tells_of_the_moment_when_its_look_began() -> None:
+    world = with_root(11.5)
+    read, began = world.cluster.read, world.clock.now()
+
+    def slowly(parts: frozenset[Part]) -> MeshSnapshot:
+        seen = read(parts)
+        world.clock.pass_by(timedelta(minutes=10))
+        return seen
+
+    world.cluster.read = slowly  # type: ignore[method-assign]
+
+    checked(world)
+
+    assert (latest(world).at, latest(world).last_success) == (began, began)
+
+
+def test_a_request_that_changed_nothing_overtakes_no_check() -> None:
+    world = with_root(11.5)
+    checked(world)
+    world.proposed()
+    world.press(Act.REJECT)
+
+    assert world.rotation.final
+    assert told_before(world) == ()
+
+
+def test_a_mesh_that_was_never_checked_or_an_end_that_lies_ahead_is_not_checked_again_and_again() -> None:
+    world = with_root(11.5)
+    world.approved()
+    world.run()
+    never = told_before(world)
+    world.clock.at -= timedelta(days=1)
+    checked(world)
+    world.clock.at = NOW - timedelta(hours=1)
+
+    assert never == ()
+    assert told_before(world) == ()

@@ -1,6 +1,7 @@
 """Answers for one person's eyes: refusals, notes, help, status, history."""
 
 import re
+from datetime import datetime
 from typing import assert_never
 
 from bot.core.intent import Verb
@@ -122,11 +123,14 @@ def _help(reply: HelpShown) -> Rendered:
 
 def _status(reply: StatusShown) -> Rendered:
     rotations = [_active(one) for one in reply.active[:_MAX_ROWS]] or ["No rotation is going on."]
-    checks = [_checked(one) for one in reply.checks[:_MAX_ROWS]]
+    ended = dict(reply.overtaken)
+    checks = [_checked(one, rotated=ended.get(one.mesh)) for one in reply.checks[:_MAX_ROWS]]
     checks += [f"❓ {code(one, 60)} was never checked" for one in reply.never_checked[:_MAX_ROWS]]
     left_out = len(reply.checks) + len(reply.never_checked) - len(checks)
     checks += [f"… and {count(left_out, 'more mesh')}"] if left_out > 0 else []
-    blocks = packed(["*Rotations*", *rotations, "*Checks*", *(checks or ["No mesh was checked yet."])])
+    blocks = packed(
+        ["*Rotations*", *rotations, "*Scheduled checks*", *(checks or ["No mesh was checked yet."])]
+    )
     going_on = len(reply.active)
     text = f"{count(going_on, 'rotation')} {agree(going_on, 'are')} going on."
     return message(text, [header("Status"), *blocks])
@@ -141,13 +145,13 @@ def _active(rotation: Rotation) -> str:
     return f"• {code(rotation.mesh, 60)}: *{stands}*{where}, asked by {mention(rotation.requester)}"
 
 
-def _checked(check: CheckRecord) -> str:
+def _checked(check: CheckRecord, *, rotated: datetime | None) -> str:
+    """`rotated`: when a rotation ended of which the check does not know yet."""
+    before = f", before the rotation that ended {moment(rotated)}" if rotated else ""
     if check.ok:
-        return f"• {code(check.mesh, 60)}: {safe(check.summary)} (checked {moment(check.at)})"
+        return f"• {code(check.mesh, 60)}: {safe(check.summary)} (checked {moment(check.at)}{before})"
     last = f"last one that ran {moment(check.last_success)}" if check.last_success else "none ever ran"
-    return (
-        f"❓ {code(check.mesh, 60)}: could not be checked {moment(check.at)}: {safe(check.summary)} ({last})"
-    )
+    return f"❓ {code(check.mesh, 60)}: could not be checked {moment(check.at)}{before}: {safe(check.summary)} ({last})"
 
 
 def _history(reply: HistoryShown) -> Rendered:
