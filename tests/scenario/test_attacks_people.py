@@ -57,7 +57,7 @@ def test_the_requester_cannot_approve_by_another_name(room: Room) -> None:
     ("user", "words", "code"),
     [
         (GUS, "Rootkeeper is not for guests", "guest"),
-        (STEN, "Only members of this workspace", "stranger"),
+        (STEN, "for members of this workspace", "stranger"),
         (DORA, "deactivated", "deactivated"),
         (BOT, "Rootkeeper is for people", "bot"),
     ],
@@ -209,7 +209,7 @@ def test_a_transition_is_not_asked_for_by_a_guest_or_stranger(room: Room, user: 
 
     room.type(user, f"/istio-root transition {MESH} lifetime=10y because")
 
-    room.whispered(user, "may")
+    room.whispered(user, "Rootkeeper is")
     assert len(room.cards()) == before
     assert room.refusals()[-1]["code"] in ("guest", "stranger")
 
