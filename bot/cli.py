@@ -181,7 +181,7 @@ def audit(*, env_file: EnvFile = None) -> None:
 @app.command()
 def sandbox(
     *,
-    port: Annotated[int, typer.Option(help="Of the page; 0 takes a free one.")] = 8765,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 8765,
     drive: Annotated[bool, typer.Option("--drive", help="Play the story headless and judge it.")] = False,
     record: Annotated[Path | None, typer.Option(help="Write the messages seen as JSON.")] = None,
 ) -> None:

@@ -1,6 +1,7 @@
 """The command line: what it says, where, and with which exit code."""
 
 import json
+import socket
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -289,6 +290,30 @@ def test_a_database_that_cannot_be_opened_is_told(
     assert len(result.stderr.splitlines()) == 2
     assert "Traceback" not in result.output
     assert cluster.reads == []
+
+
+# --- sandbox -------------------------------------------------------------------------------------------------
+
+
+def test_a_sandbox_whose_port_is_taken_says_so_and_names_the_option() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        result = run("sandbox", "--port", str(port))
+
+    assert result.exit_code == 2, result.output
+    assert result.stderr.splitlines() == [
+        f"the page cannot be shown at port {port}: address already in use",
+        HINT + "Choose another with `rootkeeper sandbox --port`; 0 takes any free one.",
+    ]
+
+
+def test_a_port_that_there_cannot_be_is_refused() -> None:
+    result = run("sandbox", "--port", "99999")
+
+    assert result.exit_code == 2
+    assert "--port" in result.stderr
+    assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
 # --- version ------------------------------------------------------------------------------------------------
