@@ -2,6 +2,7 @@
 
 import json
 import socket
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -110,6 +111,20 @@ def test_json_is_the_whole_report(cluster: FakeCluster, command: str) -> None:
     assert (report["kind"], report["mesh"], report["verdict"]) == (command, "prod", "unknown")
     assert {"findings", "tallies", "stragglers", "unread", "root"} <= set(report)
     assert result.exit_code == 2
+
+
+def test_json_names_every_straggler_with_its_cure_where_the_screen_leaves_some_out(
+    cluster: FakeCluster,
+) -> None:
+    cart = cluster.member("cart")
+    cluster.members += [replace(cart, account=f"job-{number}", root=b"") for number in range(25)]
+
+    screen, whole = run("verify"), json.loads(run("verify", "--json").stdout)
+
+    assert "--json names every one, each with its cure" in screen.stdout
+    secrets = [one for one in whole["stragglers"] if "istio.job-" in one["what"]]
+    assert len(secrets) == 25
+    assert all(one["reason"] and one["cure"] for one in secrets)
 
 
 def test_a_mesh_that_is_not_there_is_told_with_those_that_are(cluster: FakeCluster) -> None:
