@@ -14,7 +14,8 @@ from bot.core.checks.holders import (
     nothing_at_stake,
     webhooks_at_stake,
 )
-from bot.core.findings import Finding, Tally, Verdict, overall
+from bot.core.checks.table import EXPIRY
+from bot.core.findings import Finding, Tally, Verdict, overall, worst_first
 from bot.core.keeping import keeping, why_unmanaged
 from bot.core.mesh import MeshSnapshot
 from bot.core.record import Report
@@ -41,7 +42,7 @@ def check_report(
         findings=findings,
         root=root,
         verdict=verdict,
-        headline=_check_headline(snapshot, authority, root=root, verdict=verdict, now=now),
+        headline=_check_headline(snapshot, authority, root=root, findings=findings, verdict=verdict, now=now),
         meaning=_check_meaning(snapshot, authority, findings=findings, verdict=verdict),
         now=now,
         took=took,
@@ -144,6 +145,7 @@ def _check_headline(
     authority: Authority,
     *,
     root: Certificate | None,
+    findings: Sequence[Finding],
     verdict: Verdict,
     now: datetime,
 ) -> str:
@@ -155,11 +157,20 @@ def _check_headline(
     remaining = root.not_after - now
     if remaining <= timedelta():
         return f"{mesh}: the root certificate expired {span(remaining)} ago"
+    ends = f"{span(remaining)} until its root certificate expires"
     state = {
         Verdict.NOT_OK: "needs attention",
         Verdict.UNKNOWN: "could not be judged in full",
     }.get(verdict, "is fine")
-    return f"{mesh} {state}: {span(remaining)} until its root certificate expires"
+    worst = next(filter(_tells, worst_first(findings)), None)
+    if worst is None or worst.check_id == EXPIRY.id:
+        return f"{mesh} {state}: {ends}"
+    return f"{mesh} {state}: {worst.summary} ({ends})"
+
+
+def _tells(finding: Finding) -> bool:
+    """Whether a mesh with it is not simply fine."""
+    return finding.red or finding.verdict is Verdict.UNKNOWN
 
 
 def _check_meaning(

@@ -354,7 +354,7 @@ CONTENTS: dict[str, Content] = {
     "verify fine": ReportPosted(report=a_fine_report(), person=ANNA),
     "warning": Warned(threshold="14 days", report=a_report()),
     "daily line": DailyLine(report=a_report()),
-    "alarm": Alarm(report=a_report(), check_ids=("proxy.version",)),
+    "alarm": Alarm(report=a_report(), check_ids=("env.read",)),
     "check could not run": CheckCouldNotRun(
         mesh=PROD,
         at=NOW,

@@ -2,7 +2,7 @@
 
 from bot.core.findings import Finding, Severity, Tally, Verdict
 from bot.core.record import Alarm, CheckCouldNotRun, DailyLine, Report, ReportPosted, Warned
-from bot.core.wording import count
+from bot.core.wording import count, span
 from bot.edges.slack.render.blocks import Block, Rendered, context, fields, header, message, packed, section
 from bot.edges.slack.render.steps import straggler_line
 from bot.edges.slack.render.words import (
@@ -14,7 +14,6 @@ from bot.edges.slack.render.words import (
     safe,
     sentence,
     short,
-    span,
     utc,
 )
 
