@@ -413,7 +413,7 @@ REPLIES: dict[str, Reply] = {
         meshes=(PROD, MeshName("stage")), lead="There is no command `chekc`. Did you mean `check`?"
     ),
     "status": StatusShown(
-        active=(proposed(), running()),
+        active=(proposed(), approved(), running()),
         checks=(
             CheckRecord(
                 mesh=PROD,
