@@ -43,6 +43,8 @@ def _plain(text: str) -> str:
 
 def show_report(console: Console, report: Report) -> None:
     """A check or a verification, worst first."""
+    if report.standing:
+        console.print(f"[bold]{_plain(report.standing)}.[/]")
     console.print(f"[bold]{_plain(report.headline)}[/]")
     console.print(_plain(report.meaning), highlight=False)
     console.print()

@@ -14,12 +14,16 @@ from bot import cli
 from bot.core.findings import Finding, Severity, Verdict
 from bot.core.ids import MeshName
 from bot.core.mesh import Part
+from bot.core.record import Change
 from bot.edges.store.engine import open_database
+from bot.edges.store.lease import Lease
 from bot.edges.store.migrate import upgrade
+from bot.edges.store.store import SqlStore
 from bot.errors import ClusterUnreachable, NotLeader
 from bot.flow.ports import MeshPorts
 from bot.settings import Settings, variable
 from tests.fakes.cluster import MESH, FakeCluster
+from tests.unit.edges.slack_samples import paused
 from tests.unit.flow.world import WITH_GALLEY, SetClock
 
 CLOCK = SetClock()
@@ -144,6 +148,60 @@ def test_with_several_meshes_one_must_be_named(cluster: FakeCluster, monkeypatch
 
     assert (unnamed.exit_code, unnamed.stderr.strip()) == (2, "which mesh?; known: prod, stage")
     assert named.exit_code == 0
+
+
+# --- beside a rotation ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The bot's record, where the settings say."""
+    url = f"sqlite:///{tmp_path}/record.db"
+    monkeypatch.setenv("ROOTKEEPER_DATABASE_URL", url)
+    return url
+
+
+def recorded(url: str, *changes: Change) -> None:
+    """Written as the bot would."""
+    engine = open_database(url)
+    upgrade(engine)
+    epoch = Lease(engine).acquire("bot", now=CLOCK.now(), duration=timedelta(minutes=1))
+    assert epoch
+    for change in changes:
+        SqlStore(engine, epoch=lambda: epoch, clock=CLOCK).commit(change)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("command", ["check", "verify"])
+def test_a_look_beside_a_paused_rotation_says_so_first(
+    cluster: FakeCluster, database: str, command: str
+) -> None:
+    recorded(database, Change(rotation=paused()))
+
+    result = run(command)
+
+    assert result.stdout.startswith("A rotation of this mesh is paused: decide on its card first.")
+    assert result.stderr == ""
+    assert cluster.effects == []
+
+
+def test_a_look_needs_no_record_and_makes_none(cluster: FakeCluster, database: str, tmp_path: Path) -> None:
+    result = run("check")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("Mesh prod is fine")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_look_that_cannot_read_the_record_says_that_it_does_not_know(
+    cluster: FakeCluster, database: str, tmp_path: Path
+) -> None:
+    (tmp_path / "record.db").write_text("something else")
+
+    result = run("check")
+
+    assert "Whether a rotation of mesh prod is under way could not be told: " in result.stderr
+    assert result.stdout.startswith("Mesh prod is fine")
 
 
 # --- plan ------------------------------------------------------------------------------------------------------

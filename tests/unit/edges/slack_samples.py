@@ -285,6 +285,11 @@ def a_report(kind: str = "check") -> Report:
     return slack_reports.a_check(NOW, UID) if kind == "check" else slack_reports.a_verify(NOW, UID)
 
 
+def a_report_beside() -> Report:
+    """What a real look says while a rotation of the mesh is paused."""
+    return slack_reports.a_verify_beside(paused(), NOW, UID)
+
+
 def a_fine_report() -> Report:
     """What a real verification of a mesh in good order says."""
     return slack_reports.a_fine_verify(NOW, UID)
@@ -350,6 +355,7 @@ CONTENTS: dict[str, Content] = {
         report=slack_reports.a_check_without_mutual_tls(NOW, UID, webhooks=False), person=ANNA
     ),
     "verify asked for": ReportPosted(report=a_report("verify"), person=ANNA),
+    "verify beside a paused rotation": ReportPosted(report=a_report_beside(), person=ANNA),
     "check asked for by several": ReportPosted(report=a_report(), person=ANNA, others=(BEN,)),
     "verify fine": ReportPosted(report=a_fine_report(), person=ANNA),
     "warning": Warned(threshold="14 days", report=a_report()),
