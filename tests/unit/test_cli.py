@@ -316,11 +316,37 @@ def test_doctor_ends_as_its_findings_say(
     assert cluster.effects == []
 
 
-def test_doctor_calls_no_empty_audit_record_intact(cluster: FakeCluster) -> None:
+def test_doctor_calls_no_empty_audit_record_intact(cluster: FakeCluster, database: str) -> None:
+    recorded(database)
+
     result = run("doctor")
 
     assert "doctor.database" in result.stdout
     assert "its audit record has no rows yet" in result.stdout
+    assert cluster.effects == []
+
+
+def test_doctor_makes_no_database_and_says_where_there_is_none(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROOTKEEPER_DATABASE_URL", f"sqlite:///{tmp_path}/typo/record.db")
+
+    result = run("doctor")
+
+    assert f"skipped  doctor.database  there is no database at {tmp_path}/typo/record.db yet" in result.stdout
+    assert "mend ROOTKEEPER_DATABASE_URL" in result.stdout
+    assert not (tmp_path / "typo").exists()
+    assert cluster.effects == []
+
+
+def test_doctor_gives_each_missing_setting_a_line_of_its_own(cluster: FakeCluster) -> None:
+    lines = run("doctor").stdout.splitlines()
+
+    assert "not ok  doctor.settings  4 settings are wrong" in lines
+    missing = [line.strip() for line in lines if "is not set" in line]
+    assert [line.partition(":")[0] for line in missing] == [
+        variable(name) for name in ("slack_bot_token", "slack_app_token", "channel", "approvers")
+    ]
     assert cluster.effects == []
 
 
