@@ -21,9 +21,9 @@ core                    DECIDES: values in, values out
   renewals              certificates in use that should have been replaced long ago
   issuing               the candidate root and the throw-away leaf
   checks                rules, their table, and the chains ROUTINE, PREFLIGHT, VERIFICATION
-  reports               what a look found, for every door
   plan, steps, planning what an approval is bound to, and how it is made
   progress, rotation    how far a step is; the record of a rotation and its moves
+  standing, reports     what a rotation under way changes in it; what a look found, for every door
   approval              authorise(): who may decide what
   record, replies       what is written down and told; what one person is answered
   notices               which warning, line, reminder or alarm is due

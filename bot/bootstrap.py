@@ -109,7 +109,8 @@ def open_record(
     """The database of the settings, brought up to date; with epoch 0 it can only be read.
 
     Raises:
-        StoreError: it cannot be opened, must exist and does not, or a newer version has been here.
+        DatabaseAbsent: it must exist and does not.
+        StoreError: it cannot be opened, or a newer version has been here.
     """
     engine = open_database(settings.database_url.get_secret_value(), must_exist=must_exist)
     upgrade(engine)

@@ -22,14 +22,15 @@ from rich.console import Console
 from bot import bootstrap, terminal
 from bot.core.ids import MeshName
 from bot.core.intent import NotUnderstood, read_lifetime
+from bot.core.rotation import Rotation
 from bot.core.wording import visible
 from bot.doctor import examine_all
 from bot.edges.logs import set_up_logs
 from bot.edges.metrics import Metrics
 from bot.edges.store.audit import verify_chain
 from bot.edges.system import SystemClock, SystemKeys
-from bot.errors import RootkeeperError
-from bot.flow import look
+from bot.errors import DatabaseAbsent, RootkeeperError, StoreError
+from bot.flow.look import Look, Looks, standing_in
 from bot.flow.ports import MeshPorts
 from bot.flow.propose import draft_plan
 from bot.process import BotProcess
@@ -79,12 +80,7 @@ def _told() -> Iterator[Console]:
     try:
         yield console
     except RootkeeperError as fault:
-        complaint = _console(stderr=True)
-        for line in fault.message.splitlines():
-            indent = line[: len(line) - len(line.lstrip(" "))]
-            complaint.print(indent + visible(line), highlight=False, markup=False)
-        if fault.hint:
-            complaint.print(f"→ {visible(fault.hint)}", highlight=False, markup=False)
+        _complain(fault.message, fault.hint)
         raise typer.Exit(COULD_NOT_TELL) from None
 
 
@@ -96,6 +92,15 @@ def _logged() -> Iterator[None]:
     except RootkeeperError as fault:
         _log.error("ended", reason=fault.message, hint=fault.hint)
         raise typer.Exit(COULD_NOT_TELL) from None
+
+
+def _complain(message: str, hint: str = "") -> None:
+    complaint = _console(stderr=True)
+    for line in message.splitlines():
+        indent = line[: len(line) - len(line.lstrip(" "))]
+        complaint.print(indent + visible(line), highlight=False, markup=False)
+    if hint:
+        complaint.print(f"→ {visible(hint)}", highlight=False, markup=False)
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -124,24 +129,42 @@ def _one_mesh(settings: Settings, name: str | None) -> MeshPorts:
 @app.command()
 def check(mesh: MeshArgument = None, *, env_file: EnvFile = None, as_json: AsJson = False) -> None:
     """Read the CA and everything that holds its root, and judge it. Nothing is written."""
-    _look(mesh, env_file, as_json=as_json, at=look.check)
+    _look(mesh, env_file, as_json=as_json, at=Looks.check)
 
 
 @app.command()
 def verify(mesh: MeshArgument = None, *, env_file: EnvFile = None, as_json: AsJson = False) -> None:
     """Is the CA's root everywhere it should be? Nothing is written."""
-    _look(mesh, env_file, as_json=as_json, at=look.verify)
+    _look(mesh, env_file, as_json=as_json, at=Looks.verify)
 
 
-def _look(mesh: str | None, env_file: Path | None, *, as_json: bool, at: Callable[..., look.Look]) -> None:
+def _look(
+    mesh: str | None, env_file: Path | None, *, as_json: bool, at: Callable[[Looks, MeshPorts], Look]
+) -> None:
     with _told() as console:
-        ports = _one_mesh(_settings(env_file), mesh)
-        report = at(ports.reader, SystemClock()).report
+        settings = _settings(env_file)
+        looks = Looks(SystemClock(), standing=lambda name: _standing(settings, name))
+        report = at(looks, _one_mesh(settings, mesh)).report
         if as_json:
             console.out(json.dumps(asdict(report), indent=1, default=str), highlight=False)
         else:
             terminal.show_report(console, report)
         raise typer.Exit(terminal.EXIT[report.verdict])
+
+
+def _standing(settings: Settings, mesh: MeshName) -> Rotation | None:
+    """As the bot's record knows it; where there is none, as on another machine, a look needs none."""
+    try:
+        record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics(), must_exist=True)
+        try:
+            return standing_in(record.store)(mesh)
+        finally:
+            record.engine.dispose()
+    except DatabaseAbsent:
+        return None
+    except StoreError as fault:
+        _complain(f"Whether a rotation of mesh {mesh} is under way could not be told: {fault.message}")
+        return None
 
 
 @app.command()
@@ -213,7 +236,7 @@ def audit(*, env_file: EnvFile = None) -> None:
 @app.command()
 def sandbox(
     *,
-    port: Annotated[int, typer.Option(help="Of the page; 0 takes a free one.")] = 8765,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 8765,
     drive: Annotated[bool, typer.Option("--drive", help="Play the story headless and judge it.")] = False,
     record: Annotated[Path | None, typer.Option(help="Write the messages seen as JSON.")] = None,
 ) -> None:

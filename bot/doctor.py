@@ -11,7 +11,7 @@ from bot.edges.metrics import Metrics
 from bot.edges.slack import examine as slack_edge
 from bot.edges.store.audit import verify_chain
 from bot.edges.system import SystemClock
-from bot.errors import RootkeeperError
+from bot.errors import DatabaseAbsent, RootkeeperError
 from bot.settings import Settings
 from bot.settings_text import MeshSetting
 
@@ -48,9 +48,18 @@ def _cluster(settings: Settings, mesh: MeshSetting) -> tuple[Finding, ...]:
 
 def _database(settings: Settings) -> Finding:
     try:
-        record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics())
+        record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics(), must_exist=True)
         verdict = verify_chain(record.engine)
         record.engine.dispose()
+    except DatabaseAbsent as fault:
+        # Before its first start that is as it should be; afterwards it is a wrong address.
+        return Finding(
+            check_id="doctor.database",
+            verdict=Verdict.SKIPPED,
+            severity=Severity.WARNING,
+            summary=f"{fault.message} yet",
+            hint="`rootkeeper run` makes it. If the bot has run before, mend ROOTKEEPER_DATABASE_URL.",
+        )
     except RootkeeperError as fault:
         return _broken("doctor.database", fault)
     if verdict.intact:
@@ -70,10 +79,13 @@ def _fine(check_id: str, summary: str) -> Finding:
 
 
 def _broken(check_id: str, fault: RootkeeperError) -> Finding:
+    """What is wrong; of several things each in its line."""
+    lead, *each = fault.message.splitlines()
     return Finding(
         check_id=check_id,
         verdict=Verdict.NOT_OK,
         severity=Severity.CRITICAL,
-        summary=fault.message,
+        summary=lead.removesuffix(":"),
         hint=fault.hint,
+        offenders=tuple(line.strip() for line in each),
     )

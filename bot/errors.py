@@ -14,6 +14,7 @@
         LostRace                    the record moved on since it was read
         NotLeader                   another process holds the epoch
         RecordAbsent                no such rotation
+        DatabaseAbsent              no database where one must be
       DirectoryUnavailable          who somebody is could not be looked up: the answer is no
       SlackError                    Slack did not take a call
       SettingsFault                 the settings cannot be used; all faults at once
@@ -101,6 +102,10 @@ class NotLeader(StoreError):
 
 class RecordAbsent(StoreError):
     """No rotation with this id."""
+
+
+class DatabaseAbsent(StoreError):
+    """There is no database where the settings say."""
 
 
 class DirectoryUnavailable(RootkeeperError):

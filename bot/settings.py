@@ -5,7 +5,10 @@ disk, a cluster or Slack: whether a token works is for `rootkeeper doctor`.
 """
 
 import difflib
+import io
+import logging
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +17,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -209,13 +213,20 @@ def load_settings(env_file: Path | None = None, *, for_slack: bool = False) -> S
     Raises:
         SettingsFault: names every fault at once: variable, what is wrong with it, an example.
     """
-    written = _written(env_file)
-    faults = _misspelt([*written, *os.environ], strict=written)
+    # It only warns of a line that it cannot read, and leaves it out: here that is a fault among the others.
+    logging.getLogger("dotenv.main").setLevel(logging.ERROR)
+    file = env_file or DEFAULT_FILE
+    text = _text_of(file, must_exist=env_file is not None)
+    written = dotenv_values(stream=io.StringIO(text))
+    unread = [line for line in map(_unread, parse_stream(io.StringIO(text))) if line]
+    faults = [f"{file}, {line.told}" for line in unread]
+    faults += _misspelt([*written, *os.environ], strict=written)
     if for_slack:
         given = {key.upper() for key, value in (written | os.environ).items() if value}
+        given.update(name for line in unread for name in line.names)
         faults += [_missing(name) for name in NEEDED_BY_SLACK if variable(name) not in given]
     try:
-        settings = Settings(_env_file=env_file or DEFAULT_FILE)  # type: ignore[call-arg]
+        settings = Settings(_env_file=file)  # type: ignore[call-arg]
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         raise _fault([*faults, *(_told(str(d["loc"][0]), d["msg"]) for d in details)]) from None
@@ -224,16 +235,46 @@ def load_settings(env_file: Path | None = None, *, for_slack: bool = False) -> S
     return settings
 
 
-def _written(env_file: Path | None) -> dict[str, str | None]:
+def _text_of(file: Path, *, must_exist: bool) -> str:
     """What stands in the file; a file that was asked for must be there."""
-    path = env_file or DEFAULT_FILE
-    if env_file is not None and not env_file.is_file():
-        raise _fault([f"{env_file}: there is no such file (copy .env.example to begin one)"])
+    if not file.is_file():
+        if must_exist:
+            raise _fault([f"{file}: there is no such file (copy .env.example to begin one)"])
+        return ""
     try:
-        return dotenv_values(path, encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise _fault([f"{path}: cannot be read: {reason}"]) from None
+        raise _fault([f"{file}: cannot be read: {reason}"]) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unread:
+    """A line of the file that makes no setting, though somebody meant one."""
+
+    told: str
+    names: tuple[str, ...]
+    """The variables on it and on those that it runs over."""
+
+
+_NAMES = re.compile(rf"^\s*(?:export\s+)?({PREFIX}\w+)", re.MULTILINE | re.IGNORECASE)
+
+
+def _unread(binding: Binding) -> _Unread | None:
+    """What is wrong with a statement, by its line number: the text itself may be a token."""
+    text = binding.original.string
+    runs_over = "\n" in (binding.value or "") and (binding.key or "").upper().startswith(PREFIX)
+    if binding.error or runs_over:
+        wrong = "cannot be read: is a quote not closed, or a = missing?"
+    elif binding.key is not None and binding.value is None:
+        wrong = "has no ="
+    else:
+        return None
+    first = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+    last = first + text.strip().count("\n")
+    where = f"line {first}" if last == first else f"lines {first} to {last}"
+    names = tuple(name.upper() for name in _NAMES.findall(text))
+    return _Unread(told=" ".join([f"{where}:", *names[:1], wrong]), names=names)
 
 
 def _misspelt(names: Iterable[str], *, strict: Iterable[str]) -> list[str]:

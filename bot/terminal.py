@@ -43,12 +43,14 @@ def _plain(text: str) -> str:
 
 def show_report(console: Console, report: Report) -> None:
     """A check or a verification, worst first."""
+    if report.standing:
+        console.print(f"[bold]{_plain(report.standing)}.[/]")
     console.print(f"[bold]{_plain(report.headline)}[/]")
     console.print(_plain(report.meaning), highlight=False)
     console.print()
     _show_facts(console, report)
     _show_tallies(console, report)
-    show_findings(console, report.findings)
+    show_findings(console, report.findings, everything="; --json names every one, each with its cure")
     for unread in report.unread:
         console.print(f"  could not be read: {_plain(unread)}", highlight=False)
 
@@ -85,15 +87,16 @@ def _show_tallies(console: Console, report: Report) -> None:
     console.print(table)
 
 
-def show_findings(console: Console, findings: tuple[Finding, ...]) -> None:
-    """Findings with their offenders and hints, in the order given."""
+def show_findings(console: Console, findings: tuple[Finding, ...], *, everything: str = "") -> None:
+    """Findings with their offenders and hints, in the order given; `everything` says where none is left out."""
     for finding in findings:
         word = WORDS[finding.verdict]
         console.print(f"{word}  {_plain(finding.check_id)}  {_plain(finding.summary)}", highlight=False)
         for offender in finding.offenders[:OFFENDERS_SHOWN]:
             console.print(f"      {_plain(offender)}", highlight=False)
         if len(finding.offenders) > OFFENDERS_SHOWN:
-            console.print(f"      and {len(finding.offenders) - OFFENDERS_SHOWN:,} more", highlight=False)
+            more = len(finding.offenders) - OFFENDERS_SHOWN
+            console.print(f"      and {more:,} more{everything}", highlight=False)
         if finding.hint:
             console.print(f"      → {_plain(finding.hint)}", highlight=False)
 

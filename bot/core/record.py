@@ -98,6 +98,8 @@ class Report:
     """One sentence: what is so."""
     meaning: str
     """One or two sentences: what it means and what to do next."""
+    standing: str = ""
+    """What comes before all of it: a rotation of this mesh is under way; empty when none is."""
     authority: str = ""
     evidence: tuple[str, ...] = ()
     """How the kind of CA is known."""

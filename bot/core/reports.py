@@ -14,11 +14,14 @@ from bot.core.checks.holders import (
     nothing_at_stake,
     webhooks_at_stake,
 )
-from bot.core.findings import Finding, Tally, Verdict, overall
+from bot.core.checks.table import EXPIRY
+from bot.core.findings import Finding, Tally, Verdict, overall, worst_first
 from bot.core.keeping import keeping, why_unmanaged
 from bot.core.mesh import MeshSnapshot
 from bot.core.record import Report
 from bot.core.renewals import overdue_ends
+from bot.core.rotation import Rotation
+from bot.core.standing import behind_beside, beside, said_of
 from bot.core.verification import judge_holders, stragglers, tally
 from bot.core.wording import agree, count, share, span
 
@@ -30,8 +33,9 @@ def check_report(
     findings: tuple[Finding, ...],
     now: datetime,
     took: timedelta,
+    rotation: Rotation | None = None,
 ) -> Report:
-    """The report of a check."""
+    """The report of a check, made while that rotation of the mesh is under way, if any."""
     root = signing_root(snapshot, authority)
     verdict = overall(findings)
     return _report(
@@ -41,10 +45,13 @@ def check_report(
         findings=findings,
         root=root,
         verdict=verdict,
-        headline=_check_headline(snapshot, authority, root=root, verdict=verdict, now=now),
-        meaning=_check_meaning(snapshot, authority, findings=findings, verdict=verdict),
+        headline=_check_headline(snapshot, authority, root=root, findings=findings, verdict=verdict, now=now),
+        meaning=_check_meaning(
+            snapshot, authority, findings=findings, verdict=verdict, alone=rotation is None
+        ),
         now=now,
         took=took,
+        rotation=rotation,
     )
 
 
@@ -56,8 +63,12 @@ def verify_report(
     expected: Certificate | None,
     now: datetime,
     took: timedelta,
+    rotation: Rotation | None = None,
 ) -> Report:
-    """The report of a verification against `expected`; None when there is no root to expect."""
+    """The report of a verification against `expected`; None when there is no root to expect.
+
+    `rotation` is one of the mesh that is under way meanwhile.
+    """
     verdict = overall(findings) if expected else Verdict.UNKNOWN
     tallies = tally(judge_holders(snapshot, expected)) if expected else ()
     return _report(
@@ -71,6 +82,7 @@ def verify_report(
         meaning=_verify_meaning(tallies, verdict),
         now=now,
         took=took,
+        rotation=rotation,
     )
 
 
@@ -86,6 +98,7 @@ def _report(
     meaning: str,
     now: datetime,
     took: timedelta,
+    rotation: Rotation | None,
 ) -> Report:
     verdicts = judge_holders(snapshot, root) if root else ()
     return Report(
@@ -97,6 +110,7 @@ def _report(
         verdict=verdict,
         headline=headline,
         meaning=meaning,
+        standing=said_of(rotation),
         authority=authority.title,
         evidence=authority.evidence,
         root=root.fingerprint if root else None,
@@ -104,9 +118,9 @@ def _report(
         expires_at=root.not_after if root else None,
         remaining=root.not_after - now if root else None,
         first_break=first_break(snapshot, root),
-        findings=findings,
+        findings=beside(findings, rotation),
         tallies=tally(verdicts),
-        stragglers=stragglers(verdicts),
+        stragglers=behind_beside(stragglers(verdicts), rotation),
         unread=tuple(f"{u.what}: {u.reason}" for u in snapshot.unread),
     )
 
@@ -146,6 +160,7 @@ def _check_headline(
     authority: Authority,
     *,
     root: Certificate | None,
+    findings: Sequence[Finding],
     verdict: Verdict,
     now: datetime,
 ) -> str:
@@ -157,15 +172,29 @@ def _check_headline(
     remaining = root.not_after - now
     if remaining <= timedelta():
         return f"{mesh}: the root certificate expired {span(remaining)} ago"
+    ends = f"{span(remaining)} until its root certificate expires"
     state = {
         Verdict.NOT_OK: "needs attention",
         Verdict.UNKNOWN: "could not be judged in full",
     }.get(verdict, "is fine")
-    return f"{mesh} {state}: {span(remaining)} until its root certificate expires"
+    worst = next(filter(_tells, worst_first(findings)), None)
+    if worst is None or worst.check_id == EXPIRY.id:
+        return f"{mesh} {state}: {ends}"
+    return f"{mesh} {state}: {worst.summary} ({ends})"
+
+
+def _tells(finding: Finding) -> bool:
+    """Whether a mesh with it is not simply fine."""
+    return finding.red or finding.verdict is Verdict.UNKNOWN
 
 
 def _check_meaning(
-    snapshot: MeshSnapshot, authority: Authority, *, findings: Sequence[Finding], verdict: Verdict
+    snapshot: MeshSnapshot,
+    authority: Authority,
+    *,
+    findings: Sequence[Finding],
+    verdict: Verdict,
+    alone: bool,
 ) -> str:
     stake = _stake(snapshot)
     if nothing_at_stake(snapshot) and not any(f.red for f in findings):
@@ -178,7 +207,7 @@ def _check_meaning(
         return f"{count(red, 'finding')} to act on, worst first below. Nothing was changed.{said}"
     if verdict is Verdict.UNKNOWN:
         return f"Something could not be read, so this is not an all-clear: see below.{said}"
-    return f"Nothing to do now.{said}"
+    return f"Nothing {'' if alone else 'else '}to do now.{said}"
 
 
 def _stake(snapshot: MeshSnapshot) -> str:

@@ -21,7 +21,14 @@ def visible(text: str) -> str:
 
 
 def span(duration: timedelta) -> str:
-    """`12 days 3 h`, `3 h 20 min`, `45 s`: two units at most, never rounded up; negative is told as positive."""
+    """`9 years 364 days`, `12 days 3 h`, `45 s`: two units at most, never rounded up; negative is told as positive.
+
+    A year is 365 days, as Istio counts; one that is not whole is told in days, which can still be grasped.
+    """
+    years, over = divmod(abs(duration).days, 365)
+    if years > 1 or (years == 1 and not over):
+        said = count(years, "year")
+        return f"{said} {count(over, 'day')}" if over else said
     seconds = int(abs(duration).total_seconds())
     days, rest = divmod(seconds, 86400)
     hours, rest = divmod(rest, 3600)

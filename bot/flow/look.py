@@ -1,9 +1,11 @@
 """Looks at one mesh and judges it: check and verify, for every door."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from bot.core.authority import Authority, recognise, signing_root
 from bot.core.certificates import Certificate
@@ -13,7 +15,9 @@ from bot.core.ids import MeshName
 from bot.core.mesh import EVERYTHING, MeshSnapshot, Part
 from bot.core.record import Report
 from bot.core.reports import check_report, verify_report
-from bot.flow.ports import Clock, ClusterReader, MeshPorts
+from bot.core.rotation import Rotation
+from bot.core.standing import begun
+from bot.flow.ports import Clock, ClusterReader, MeshPorts, Store
 
 CHECKED = EVERYTHING - {Part.ACCESS}
 """What a check reads: everything but what only a rotation needs."""
@@ -31,14 +35,33 @@ class Look:
     report: Report
 
 
+Standing = Callable[[MeshName], Rotation | None]
+"""The rotation of a mesh that is under way, asked for when the mesh has been looked at.
+
+Raises:
+    StoreError: it could not be told.
+"""
+
+
+def nothing_stands(_mesh: MeshName) -> None:
+    """Where there is no record."""
+
+
+def standing_in(store: Store) -> Standing:
+    """As the record knows it."""
+    return lambda mesh: begun(store.active_rotations(), mesh)
+
+
 class Looks:
     """The looks that people and the calendar ask for: one check of a mesh at a time, for all who want it.
 
+    They tell of a rotation that is under way, and give no cure against it.
     Plans and steps of a rotation look for themselves: theirs must not have begun before the question.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, standing: Standing = nothing_stands) -> None:
         self._clock = clock
+        self._standing = standing
         self._checks: dict[MeshName, Future[Look]] = {}
         self._lock = threading.Lock()
 
@@ -54,7 +77,7 @@ class Looks:
         if first is not mine:
             return first.result()
         try:
-            seen = check(mesh.reader, self._clock)
+            seen = check(mesh.reader, self._clock, standing=partial(self._standing, mesh.name))
         except BaseException as fault:
             self._ended(mesh.name)
             mine.set_exception(fault)
@@ -65,14 +88,18 @@ class Looks:
 
     def verify(self, mesh: MeshPorts) -> Look:
         """Verify a mesh against what its CA signs with; raises like `check`."""
-        return verify(mesh.reader, self._clock)
+        return verify(mesh.reader, self._clock, standing=partial(self._standing, mesh.name))
 
     def _ended(self, mesh: MeshName) -> None:
         with self._lock:
             del self._checks[mesh]
 
 
-def check(reader: ClusterReader, clock: Clock) -> Look:
+def _nothing() -> None:
+    """No rotation, or one that looks for itself."""
+
+
+def check(reader: ClusterReader, clock: Clock, *, standing: Callable[[], Rotation | None] = _nothing) -> Look:
     """Read everything and judge it; nothing is written.
 
     Raises:
@@ -83,11 +110,19 @@ def check(reader: ClusterReader, clock: Clock) -> Look:
     now = clock.now()
     authority = recognise(snapshot)
     findings = evaluate(ROUTINE, snapshot, policy=Policy(), now=now)
-    report = check_report(snapshot, authority, findings=findings, now=now, took=now - started)
+    report = check_report(
+        snapshot, authority, findings=findings, now=now, took=now - started, rotation=standing()
+    )
     return Look(snapshot=snapshot, authority=authority, report=report)
 
 
-def verify(reader: ClusterReader, clock: Clock, *, expected: Certificate | None = None) -> Look:
+def verify(
+    reader: ClusterReader,
+    clock: Clock,
+    *,
+    expected: Certificate | None = None,
+    standing: Callable[[], Rotation | None] = _nothing,
+) -> Look:
     """Judge everything that holds a root against `expected`, or against what the CA signs with.
 
     Raises:
@@ -100,7 +135,9 @@ def verify(reader: ClusterReader, clock: Clock, *, expected: Certificate | None 
     return Look(
         snapshot=snapshot,
         authority=authority,
-        report=verification(snapshot, authority, expected=expected, started=started, now=now),
+        report=verification(
+            snapshot, authority, expected=expected, started=started, now=now, rotation=standing()
+        ),
     )
 
 
@@ -111,8 +148,17 @@ def verification(
     expected: Certificate | None,
     started: datetime,
     now: datetime,
+    rotation: Rotation | None = None,
 ) -> Report:
     """Judge a snapshot that is there already."""
     findings = evaluate(VERIFICATION, snapshot, policy=Policy(expected=expected), now=now)
     target = expected or signing_root(snapshot, authority)
-    return verify_report(snapshot, authority, findings=findings, expected=target, now=now, took=now - started)
+    return verify_report(
+        snapshot,
+        authority,
+        findings=findings,
+        expected=target,
+        now=now,
+        took=now - started,
+        rotation=rotation,
+    )

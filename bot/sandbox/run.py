@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bot.errors import RootkeeperError
 from bot.sandbox.cluster.running import RunningCluster, running_cluster
 from bot.sandbox.cluster.scene import Scene
 from bot.sandbox.cluster.standin import SPEED
@@ -88,10 +89,14 @@ def running_sandbox(
     settings: dict[str, str] | None = None,
     speed: float = SPEED,
 ) -> Iterator[Sandbox]:
-    """Slack, a cluster and the bot, until the block ends; `settings` add to or replace the bot's."""
+    """Slack, a cluster and the bot, until the block ends; `settings` add to or replace the bot's.
+
+    Raises:
+        RootkeeperError: nothing can listen at that port.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="rootkeeper-sandbox-")))
-        slack = stack.enter_context(running_slack(port=port))
+        slack = stack.enter_context(_listening_slack(port))
         cluster = stack.enter_context(running_cluster(scene, speed=speed))
         kubeconfig = cluster.write_kubeconfig(folder / "kubeconfig")
         environment = bot_settings(slack, kubeconfig, folder) | (settings or {})
@@ -100,6 +105,20 @@ def running_sandbox(
         bot.start()
         _wait_for_socket(slack, bot)
         yield Sandbox(slack=slack, cluster=cluster, bot=bot, folder=folder)
+
+
+@contextmanager
+def _listening_slack(port: int) -> Iterator[RunningSlack]:
+    with ExitStack() as stack:
+        try:
+            slack = stack.enter_context(running_slack(port=port))
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise RootkeeperError(
+                f"the page cannot be shown at port {port}: {reason.lower()}",
+                hint="Choose another with `rootkeeper sandbox --port`; 0 takes any free one.",
+            ) from None
+        yield slack
 
 
 def bot_settings(slack: RunningSlack, kubeconfig: Path, folder: Path) -> dict[str, str]:

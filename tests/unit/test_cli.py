@@ -1,8 +1,10 @@
 """The command line: what it says, where, and with which exit code."""
 
 import json
+import socket
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +17,16 @@ from bot import cli
 from bot.core.findings import Finding, Severity, Verdict
 from bot.core.ids import MeshName
 from bot.core.mesh import Part
+from bot.core.record import Change
 from bot.edges.store.engine import open_database
+from bot.edges.store.lease import Lease
 from bot.edges.store.migrate import upgrade
+from bot.edges.store.store import SqlStore
 from bot.errors import ClusterUnreachable, NotLeader
 from bot.flow.ports import MeshPorts
 from bot.settings import Settings, variable
 from tests.fakes.cluster import MESH, FakeCluster
+from tests.unit.edges.slack_samples import paused
 from tests.unit.flow.world import WITH_GALLEY, SetClock
 
 CLOCK = SetClock()
@@ -114,6 +120,20 @@ def test_json_is_the_whole_report(cluster: FakeCluster, command: str) -> None:
     assert result.exit_code == 2
 
 
+def test_json_names_every_straggler_with_its_cure_where_the_screen_leaves_some_out(
+    cluster: FakeCluster,
+) -> None:
+    cart = cluster.member("cart")
+    cluster.members += [replace(cart, account=f"job-{number}", root=b"") for number in range(25)]
+
+    screen, whole = run("verify"), json.loads(run("verify", "--json").stdout)
+
+    assert "--json names every one, each with its cure" in screen.stdout
+    secrets = [one for one in whole["stragglers"] if "istio.job-" in one["what"]]
+    assert len(secrets) == 25
+    assert all(one["reason"] and one["cure"] for one in secrets)
+
+
 def test_a_mesh_that_is_not_there_is_told_with_those_that_are(cluster: FakeCluster) -> None:
     result = run("check", "prd")
 
@@ -131,6 +151,60 @@ def test_with_several_meshes_one_must_be_named(cluster: FakeCluster, monkeypatch
 
     assert (unnamed.exit_code, unnamed.stderr.strip()) == (2, "which mesh?; known: prod, stage")
     assert named.exit_code == 0
+
+
+# --- beside a rotation ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The bot's record, where the settings say."""
+    url = f"sqlite:///{tmp_path}/record.db"
+    monkeypatch.setenv("ROOTKEEPER_DATABASE_URL", url)
+    return url
+
+
+def recorded(url: str, *changes: Change) -> None:
+    """Written as the bot would."""
+    engine = open_database(url)
+    upgrade(engine)
+    epoch = Lease(engine).acquire("bot", now=CLOCK.now(), duration=timedelta(minutes=1))
+    assert epoch
+    for change in changes:
+        SqlStore(engine, epoch=lambda: epoch, clock=CLOCK).commit(change)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("command", ["check", "verify"])
+def test_a_look_beside_a_paused_rotation_says_so_first(
+    cluster: FakeCluster, database: str, command: str
+) -> None:
+    recorded(database, Change(rotation=paused()))
+
+    result = run(command)
+
+    assert result.stdout.startswith("A rotation of this mesh is paused: decide on its card first.")
+    assert result.stderr == ""
+    assert cluster.effects == []
+
+
+def test_a_look_needs_no_record_and_makes_none(cluster: FakeCluster, database: str, tmp_path: Path) -> None:
+    result = run("check")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("Mesh prod is fine")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_look_that_cannot_read_the_record_says_that_it_does_not_know(
+    cluster: FakeCluster, database: str, tmp_path: Path
+) -> None:
+    (tmp_path / "record.db").write_text("something else")
+
+    result = run("check")
+
+    assert "Whether a rotation of mesh prod is under way could not be told: " in result.stderr
+    assert result.stdout.startswith("Mesh prod is fine")
 
 
 # --- plan ------------------------------------------------------------------------------------------------------
@@ -245,11 +319,37 @@ def test_doctor_ends_as_its_findings_say(
     assert cluster.effects == []
 
 
-def test_doctor_calls_no_empty_audit_record_intact(cluster: FakeCluster) -> None:
+def test_doctor_calls_no_empty_audit_record_intact(cluster: FakeCluster, database: str) -> None:
+    recorded(database)
+
     result = run("doctor")
 
     assert "doctor.database" in result.stdout
     assert "its audit record has no rows yet" in result.stdout
+    assert cluster.effects == []
+
+
+def test_doctor_makes_no_database_and_says_where_there_is_none(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROOTKEEPER_DATABASE_URL", f"sqlite:///{tmp_path}/typo/record.db")
+
+    result = run("doctor")
+
+    assert f"skipped  doctor.database  there is no database at {tmp_path}/typo/record.db yet" in result.stdout
+    assert "mend ROOTKEEPER_DATABASE_URL" in result.stdout
+    assert not (tmp_path / "typo").exists()
+    assert cluster.effects == []
+
+
+def test_doctor_gives_each_missing_setting_a_line_of_its_own(cluster: FakeCluster) -> None:
+    lines = run("doctor").stdout.splitlines()
+
+    assert "not ok  doctor.settings  4 settings are wrong" in lines
+    missing = [line.strip() for line in lines if "is not set" in line]
+    assert [line.partition(":")[0] for line in missing] == [
+        variable(name) for name in ("slack_bot_token", "slack_app_token", "channel", "approvers")
+    ]
     assert cluster.effects == []
 
 
@@ -292,6 +392,30 @@ def test_a_database_that_cannot_be_opened_is_told(
     assert len(result.stderr.splitlines()) == 2
     assert "Traceback" not in result.output
     assert cluster.reads == []
+
+
+# --- sandbox -------------------------------------------------------------------------------------------------
+
+
+def test_a_sandbox_whose_port_is_taken_says_so_and_names_the_option() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        result = run("sandbox", "--port", str(port))
+
+    assert result.exit_code == 2, result.output
+    assert result.stderr.splitlines() == [
+        f"the page cannot be shown at port {port}: address already in use",
+        HINT + "Choose another with `rootkeeper sandbox --port`; 0 takes any free one.",
+    ]
+
+
+def test_a_port_that_there_cannot_be_is_refused() -> None:
+    result = run("sandbox", "--port", "99999")
+
+    assert result.exit_code == 2
+    assert "--port" in result.stderr
+    assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
 # --- version ------------------------------------------------------------------------------------------------

@@ -192,6 +192,63 @@ def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
         load_settings(tmp_path / "some.env")
 
 
+IN_A_NAMESPACE = (
+    "ROOTKEEPER_MESHES: has a mesh in 'istio\\nROOTKEEPER_CHANNEL=', which cannot be a namespace "
+    "(example: prod=prod-eu/istio-system,stage=stage-eu/istio-system)"
+)
+QUOTE = "cannot be read: is a quote not closed, or a = missing?"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('# mine\n\nROOTKEEPER_MESHES="prod=eu/istio-system\n', [f"line 3: ROOTKEEPER_MESHES {QUOTE}"]),
+        # The next quote in the file would close it, and two settings would become one value.
+        (
+            'ROOTKEEPER_MESHES="prod=eu/istio\nROOTKEEPER_CHANNEL="C0123ABCD"\n',
+            [f"lines 1 to 2: ROOTKEEPER_MESHES {QUOTE}"],
+        ),
+        (
+            'ROOTKEEPER_MESHES="prod=eu/istio\nROOTKEEPER_CHANNEL="\n',
+            [
+                f"lines 1 to 2: ROOTKEEPER_MESHES {QUOTE}",
+                IN_A_NAMESPACE,
+            ],
+        ),
+        ("ROOTKEEPER_MESHES\n", ["line 1: ROOTKEEPER_MESHES has no ="]),
+        ("ROOTKEEPER_MESHES prod=eu/istio-system\n", [f"line 1: ROOTKEEPER_MESHES {QUOTE}"]),
+        ("ROOTKEEPER_APPROVERS=U0ANNA,\n  U0BEN\n", ["line 2: has no ="]),
+        ("export rootkeeper_log_level 'debug'\n", [f"line 1: ROOTKEEPER_LOG_LEVEL {QUOTE}"]),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_told_by_its_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, told: list[str]
+) -> None:
+    faults = faults_of(tmp_path, text)
+
+    assert [fault.removeprefix(f"{tmp_path / 'some.env'}, ") for fault in faults] == told
+    assert caplog.text == ""
+
+
+def test_a_line_that_cannot_be_read_stands_among_all_other_faults_and_is_not_called_missing(
+    tmp_path: Path,
+) -> None:
+    text = f"ROOTKEEPER_SLACK_BOT_TOKEN='{BOT}\nROOTKEEPER_POLL_INTERVAL=never\nROOTKEEPER_CHANEL=C0\n"
+
+    faults = "\n".join(faults_of(tmp_path, text, for_slack=True))
+
+    assert f"line 1: ROOTKEEPER_SLACK_BOT_TOKEN {QUOTE}" in faults
+    assert "ROOTKEEPER_SLACK_BOT_TOKEN: is not set" not in faults
+    assert all(name in faults for name in ("POLL_INTERVAL", "CHANEL", "SLACK_APP_TOKEN: is not set"))
+    assert "secretsecret" not in faults
+
+
+def test_what_belongs_to_others_in_the_same_file_is_left_to_them(tmp_path: Path) -> None:
+    settings = settings_from(tmp_path, 'OTHER="two\nlines"\n# it\'s mine\nROOTKEEPER_LOG_LEVEL=debug\n')
+
+    assert settings.log_level == "debug"
+
+
 def test_run_names_everything_of_slack_that_is_missing(tmp_path: Path) -> None:
     settings = settings_from(tmp_path, "ROOTKEEPER_CHANNEL=C0123")
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bot import terminal
 from bot.core.findings import Finding, Severity, Verdict
-from tests.unit.edges.slack_samples import a_fine_report, a_plan, a_report
+from tests.unit.edges.slack_samples import a_fine_report, a_plan, a_report, a_report_beside
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "terminal"
 
@@ -35,7 +35,12 @@ def hold(name: str, text: str) -> None:
     assert path.read_text(encoding="utf-8") == text
 
 
-REPORTS = {"check": a_report(), "verify": a_report("verify"), "verify-fine": a_fine_report()}
+REPORTS = {
+    "check": a_report(),
+    "verify": a_report("verify"),
+    "verify-fine": a_fine_report(),
+    "verify-beside-a-paused-rotation": a_report_beside(),
+}
 
 
 @pytest.mark.parametrize("name", REPORTS)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 from bot.edges.store.faults import translated
 from bot.edges.store.guard import refuse_secrets
-from bot.errors import StoreError
+from bot.errors import DatabaseAbsent, StoreError
 
 BUSY_TIMEOUT = 5_000
 """Milliseconds that SQLite waits for a lock; a transaction here takes a few."""
@@ -39,6 +39,7 @@ def open_database(url: str, *, must_exist: bool = False) -> Engine:
     already. Connects once, so that a fault shows now; the tables are `migrate.upgrade`'s business.
 
     Raises:
+        DatabaseAbsent: it must exist and does not.
         StoreError: the URL is none, or the database cannot be opened.
     """
     parsed = _parse(url)
@@ -81,7 +82,7 @@ def _prepare_file(url: URL, *, must_exist: bool) -> None:
         )
     path = Path(url.database)
     if must_exist and not path.exists():
-        raise StoreError(
+        raise DatabaseAbsent(
             f"there is no database at {path.absolute()}",
             hint="Name the bot's own in ROOTKEEPER_DATABASE_URL, or run this where the bot runs.",
         )

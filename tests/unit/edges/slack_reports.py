@@ -10,6 +10,7 @@ from functools import cache
 from bot.core.ids import ClusterUid
 from bot.core.mesh import MutualTls, Part
 from bot.core.record import Report
+from bot.core.rotation import Rotation
 from bot.flow import look
 from tests.fakes.certificates import a_key, root_pem
 from tests.fakes.cluster import ACCOUNTS, FakeCluster
@@ -66,6 +67,13 @@ def a_verify(now: datetime, uid: ClusterUid) -> Report:
     cluster.reissue_secrets(but=frozenset({"cart"}))
     cluster.reload_proxies()
     return look.verify(cluster, Ticking(now - timedelta(seconds=6))).report
+
+
+def a_verify_beside(rotation: Rotation, now: datetime, uid: ClusterUid) -> Report:
+    """A verification while a rotation of the mesh is under way that wrote its root and did no more."""
+    cluster = _with_new_root(a_mesh(now, uid), now)
+    clock = Ticking(now - timedelta(seconds=6))
+    return look.verify(cluster, clock, standing=lambda: rotation).report
 
 
 @cache

@@ -294,6 +294,11 @@ def a_report(kind: str = "check") -> Report:
     return slack_reports.a_check(NOW, UID) if kind == "check" else slack_reports.a_verify(NOW, UID)
 
 
+def a_report_beside() -> Report:
+    """What a real look says while a rotation of the mesh is paused."""
+    return slack_reports.a_verify_beside(paused(), NOW, UID)
+
+
 def a_fine_report() -> Report:
     """What a real verification of a mesh in good order says."""
     return slack_reports.a_fine_verify(NOW, UID)
@@ -359,11 +364,12 @@ CONTENTS: dict[str, Content] = {
         report=slack_reports.a_check_without_mutual_tls(NOW, UID, webhooks=False), person=ANNA
     ),
     "verify asked for": ReportPosted(report=a_report("verify"), person=ANNA),
+    "verify beside a paused rotation": ReportPosted(report=a_report_beside(), person=ANNA),
     "check asked for by several": ReportPosted(report=a_report(), person=ANNA, others=(BEN,)),
     "verify fine": ReportPosted(report=a_fine_report(), person=ANNA),
     "warning": Warned(threshold="14 days", report=a_report()),
     "daily line": DailyLine(report=a_report()),
-    "alarm": Alarm(report=a_report(), check_ids=("proxy.version",)),
+    "alarm": Alarm(report=a_report(), check_ids=("env.read",)),
     "check could not run": CheckCouldNotRun(
         mesh=PROD,
         at=NOW,
@@ -422,7 +428,7 @@ REPLIES: dict[str, Reply] = {
         meshes=(PROD, MeshName("stage")), lead="There is no command `chekc`. Did you mean `check`?"
     ),
     "status": StatusShown(
-        active=(proposed(), running()),
+        active=(proposed(), approved(), running()),
         checks=(
             CheckRecord(
                 mesh=PROD,

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.core.ids import MeshName
+from bot.core.progress import Straggler
+from bot.core.record import StragglerFile
 from bot.edges.slack.render import Rendered, render, reply_shown
 from bot.edges.slack.render.dialogs import (
     answered_in_dialog,
@@ -27,6 +29,7 @@ from tests.unit.edges.slack_samples import (
     ROTATION_ID,
     ROTATIONS,
     STEPS,
+    STRAGGLERS,
     a_plan,
     proposed,
 )
@@ -81,6 +84,29 @@ def test_the_dialog_of_an_ending_while_it_looks_and_when_it_is_refused_is_as_pin
     hold("dialog ending looking", ending_looked_for())
     refused = REPLIES["refused own request"]
     hold("dialog ending refused", answered_in_dialog(refused, channel="C0MESH"))
+
+
+def test_stragglers_that_all_fit_into_words_are_not_followed_by_none_more() -> None:
+    eleven = StragglerFile(name="stragglers.txt", stragglers=many_stragglers(11))
+
+    text = "\n".join(block["text"]["text"] for block in render(eleven).blocks)
+
+    assert text.count("shop/istio.job-") == 11
+    assert "more." not in text
+    assert "Slack did not take the file" in text
+
+
+def many_stragglers(number: int) -> tuple[Straggler, ...]:
+    return tuple(replace(STRAGGLERS[0], what=f"Secret shop/istio.job-{one}") for one in range(number))
+
+
+def test_stragglers_that_do_not_fit_into_words_are_counted_and_a_command_names_them() -> None:
+    many = StragglerFile(name="stragglers.txt", stragglers=many_stragglers(33))
+
+    text = "\n".join(block["text"]["text"] for block in render(many).blocks)
+
+    assert "and 13 more." in text
+    assert "`rootkeeper verify --json`" in text
 
 
 def test_an_undo_that_goes_the_same_way_is_said_in_a_sentence() -> None:

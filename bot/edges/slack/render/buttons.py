@@ -4,9 +4,10 @@ from typing import assert_never
 
 from bot.core.approval import Act, acts_open_to
 from bot.core.rotation import Rotation, RotationState
+from bot.core.wording import span
 from bot.edges.slack.doors import Button
 from bot.edges.slack.render.blocks import Block, actions, button, confirmed
-from bot.edges.slack.render.words import code, safe, short, span
+from bot.edges.slack.render.words import code, safe, short
 
 
 def buttons(rotation: Rotation) -> list[Block]:

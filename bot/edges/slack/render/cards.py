@@ -7,7 +7,7 @@ count now, and no others. Buttons carry the rotation id and nothing else.
 from bot.core.approval import Act
 from bot.core.plan import Plan, StepKind
 from bot.core.rotation import Decision, Rotation, RotationState
-from bot.core.wording import count
+from bot.core.wording import count, span
 from bot.edges.slack.render.blocks import Block, Rendered, context, fields, header, message, packed, section
 from bot.edges.slack.render.buttons import buttons
 from bot.edges.slack.render.lead import lead, title
@@ -22,7 +22,6 @@ from bot.edges.slack.render.words import (
     safe,
     sentence,
     short,
-    span,
 )
 
 S = RotationState

@@ -8,11 +8,12 @@ from bot.core.ids import MeshName, RotationId
 from bot.core.intent import MAX_LIFETIME, MAX_REASON
 from bot.core.plan import Mode
 from bot.core.replies import EndOffered, Reply
+from bot.core.wording import span
 from bot.edges.slack.doors import Dialog, Field
 from bot.edges.slack.render.blocks import Block, packed, plain_text, section
 from bot.edges.slack.render.replies import reply_shown
 from bot.edges.slack.render.steps import straggler_line
-from bot.edges.slack.render.words import code, date, plain, safe, sentence, span
+from bot.edges.slack.render.words import code, date, plain, safe, sentence
 
 _YEAR = timedelta(days=365)
 _LIFETIMES = (1, 2, 5, 10, 20)

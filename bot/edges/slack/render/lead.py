@@ -5,8 +5,9 @@ from typing import assert_never
 from bot.core.approval import Act, acts_open_to
 from bot.core.plan import Mode
 from bot.core.rotation import Rotation, RotationState
+from bot.core.wording import span
 from bot.edges.slack.render.reports import tally_line
-from bot.edges.slack.render.words import code, date, mention, moment, safe, sentence, span
+from bot.edges.slack.render.words import code, date, mention, moment, safe, sentence
 
 S = RotationState
 

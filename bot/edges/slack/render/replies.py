@@ -17,7 +17,7 @@ from bot.core.replies import (
     StatusShown,
     UnderWay,
 )
-from bot.core.rotation import Rotation
+from bot.core.rotation import Rotation, RotationState
 from bot.core.wording import agree, count
 from bot.edges.slack.render.blocks import Rendered, context, header, message, packed, section
 from bot.edges.slack.render.words import code, mention, moment, safe, sentence, short
@@ -137,12 +137,18 @@ def _status(reply: StatusShown) -> Rendered:
 
 
 def _active(rotation: Rotation) -> str:
+    return f"• {code(rotation.mesh, 60)}: {_stands(rotation)}, asked by {mention(rotation.requester)}"
+
+
+def _stands(rotation: Rotation) -> str:
+    if rotation.state is RotationState.PROPOSED:
+        return f"*waits for approval* until {moment(rotation.expires_at)}"
+    if rotation.state is RotationState.APPROVED and rotation.start_by:
+        return f"*approved*, starts before {moment(rotation.start_by)} or not at all"
     at = rotation.current
     ended = sum(1 for _, state in rotation.walk if state.ended)
     step = f", step {ended + 1} of {len(rotation.walk)}: {safe(at[0].title, 150)}" if at else ""
-    stands = "waits for approval" if rotation.state == "proposed" else safe(rotation.state.replace("_", " "))
-    where = step if rotation.started_at else f" until {moment(rotation.expires_at)}"
-    return f"• {code(rotation.mesh, 60)}: *{stands}*{where}, asked by {mention(rotation.requester)}"
+    return f"*{safe(rotation.state.replace('_', ' '))}*{step}"
 
 
 def _checked(check: CheckRecord, *, rotated: datetime | None) -> str:

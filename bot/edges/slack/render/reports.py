@@ -2,7 +2,7 @@
 
 from bot.core.findings import Finding, Severity, Tally, Verdict
 from bot.core.record import Alarm, CheckCouldNotRun, DailyLine, Report, ReportPosted, Warned
-from bot.core.wording import count
+from bot.core.wording import count, span
 from bot.edges.slack.render.blocks import Block, Rendered, context, fields, header, message, packed, section
 from bot.edges.slack.render.steps import straggler_line
 from bot.edges.slack.render.words import (
@@ -14,7 +14,6 @@ from bot.edges.slack.render.words import (
     safe,
     sentence,
     short,
-    span,
     utc,
 )
 
@@ -54,6 +53,7 @@ def daily(content: DailyLine) -> Rendered:
     report = content.report
     icon, word = _VERDICT[report.verdict]
     line = f"{icon} {utc(report.at)} *{word}*, root {_left(report)}. {sentence(report.headline)}"
+    line += f" {sentence(report.standing)}" if report.standing else ""
     return message(line, [section(line)])
 
 
@@ -68,7 +68,13 @@ def alarm(content: Alarm) -> Rendered:
     each = ALL_FINDINGS // max(len(new), 1)
     everything = code(f"/istio-root check {report.mesh}")
     told = f"{moment(report.at)} · Told once, until it is gone · {everything} shows everything"
-    blocks = [header(title), section(said), *(section(finding_line(f, each)) for f in new), context(told)]
+    blocks = [
+        header(title),
+        *_standing(report),
+        section(said),
+        *(section(finding_line(f, each)) for f in new),
+        context(told),
+    ]
     return message(f"{safe(title, 200)}. {' '.join(sentence(f.summary, 200) for f in new[:3])}", blocks)
 
 
@@ -101,7 +107,8 @@ def _left(report: Report) -> str:
 
 
 def _fallback(report: Report) -> str:
-    return f"{safe(_title(report), 200)}. {sentence(report.headline)} {sentence(report.meaning)}"
+    said = (report.standing, report.headline, report.meaning)
+    return " ".join([f"{safe(_title(report), 200)}.", *(sentence(one) for one in said if one)])
 
 
 def body(report: Report, by: str) -> list[Block]:
@@ -110,6 +117,7 @@ def body(report: Report, by: str) -> list[Block]:
     facts = _facts(report)
     uid = f"Cluster {code(report.cluster_uid[:8])} · {moment(report.at)} · took {span(report.took)} · {by}"
     return [
+        *_standing(report),
         section(said),
         *([fields(facts)] if facts else []),
         *_listed("Counted", [tally_line(tally) for tally in report.tallies]),
@@ -118,6 +126,10 @@ def body(report: Report, by: str) -> list[Block]:
         *_unread(report),
         context(uid),
     ]
+
+
+def _standing(report: Report) -> list[Block]:
+    return [section(f"✋ *{sentence(report.standing)}*")] if report.standing else []
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:

@@ -5,7 +5,8 @@ from datetime import timedelta
 from bot.core.plan import Plan, Step
 from bot.core.progress import StepState, StepStatus, Straggler
 from bot.core.rotation import Rotation, RotationState
-from bot.edges.slack.render.words import STATUS_MARK, moment, safe, sentence, span
+from bot.core.wording import span
+from bot.edges.slack.render.words import STATUS_MARK, moment, safe, sentence
 
 _ALL_STEPS = 6000
 """Characters for every step together: thirty steps with the longest names still make one message."""

@@ -130,7 +130,7 @@ def file_in_words(content: StragglerFile) -> Rendered:
     """The same as a message, when Slack does not take the file."""
     lines = [f"• {straggler_line(one, 200)}" for one in content.stragglers[:20]]
     more = len(content.stragglers) - len(lines)
-    lines += [
-        f"… and {more:,} more. Slack did not take the file; {code('rootkeeper verify')} lists them all."
-    ]
+    left_out = f"… and {more:,} more. " if more > 0 else ""
+    everything = code("rootkeeper verify --json")
+    lines.append(f"{left_out}Slack did not take the file; {everything} lists all that are missing by now.")
     return message(file_comment(content), packed(lines))

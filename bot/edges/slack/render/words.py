@@ -7,11 +7,10 @@ direction-changing characters out, one line, escaped, and only then cut. Source:
 import re
 from datetime import datetime, timedelta
 
-from bot.core import wording
 from bot.core.ids import Fingerprint
 from bot.core.progress import StepStatus
 from bot.core.rotation import Person
-from bot.core.wording import visible
+from bot.core.wording import span, visible
 
 _PART_OF_ENTITY = re.compile(r"(&[a-z]{0,3}|<[^>]*)$")
 """An entity or a mention that a cut went through."""
@@ -101,15 +100,6 @@ def date(at: datetime) -> str:
 def utc(at: datetime) -> str:
     """Date and time in UTC, for fallbacks and files."""
     return f"{at:%Y-%m-%d %H:%M} UTC"
-
-
-def span(length: timedelta) -> str:
-    """A length of time: as `wording` has it, and in years where days would be too many to grasp."""
-    years, days = divmod(abs(length).days, 365)
-    if years == 0 or (years == 1 and days):
-        return wording.span(length)
-    said = wording.count(years, "year")
-    return f"{said} {wording.count(days, 'day')}" if days else said
 
 
 def remaining(length: timedelta) -> str:
