@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
-from bot.core.der import issuer_of, serial_of, subject_of
+from bot.core.der import issuer_of, second_tag, serial_of, subject_of
 from bot.core.ids import Fingerprint
 from bot.core.pem import blocks
 from bot.core.wording import count
@@ -47,6 +47,19 @@ UNPARSABLE = (
 MOST_READ = 64 * 1024
 """Bytes of one PEM text: forty roots. Whoever may make a secret can fill it with a megabyte, and a look
 reads all of them."""
+
+_KEY_FORMS = {
+    "RSA PRIVATE KEY": (0x02, "PKCS#1"),
+    "EC PRIVATE KEY": (0x04, "SEC1"),
+    "PRIVATE KEY": (0x30, "PKCS#8"),
+}
+"""Label → (tag of the form's second element, its name): the labels that Istio's ParsePemEncodedKey knows,
+each with the one form that it tries. The three forms differ in what follows the version."""
+
+_REWRITE_KEY = (
+    "The key itself may be fine: save the whole secret first, then write ca-key.pem anew with openssl "
+    "(runbook: ca.key_matches) before anything restarts Citadel."
+)
 
 _HEADING = b"-----BEGIN CERTIFICATE-----"
 _LABEL = re.compile(r"[A-Z0-9][A-Z0-9 ]{0,39}")
@@ -155,6 +168,8 @@ class KeyFacts:
     """`RSA 2048`, `EC secp256r1`; empty when the key cannot be read."""
     fault: str
     """Why the key cannot be used to sign; empty when it can."""
+    cure: str = ""
+    """What to do about the fault, where that is something else than for other keys."""
 
 
 class SigningKey:
@@ -221,12 +236,15 @@ def _read_bundle(pem: bytes) -> Bundle:
 def _certificate_in(label: str, der: bytes | None) -> Certificate | str:
     """The certificate of one block; a sentence instead when Istio would not take it for one."""
     if label != "CERTIFICATE":
-        # A label comes from the file: one that is no label could be anything, so it is not repeated.
-        kind = label.lower() if _LABEL.fullmatch(label) else "unnamed"
-        return f"holds a block of another kind ({kind}), which Istio ignores"
+        return f"holds a block of another kind ({_kind_of(label)}), which Istio ignores"
     if der is None:
         return "holds a CERTIFICATE block whose base64 or END line is broken"
     return read_der(der)
+
+
+def _kind_of(label: str) -> str:
+    """A label comes from the file: one that is no label could be anything, so it is not repeated."""
+    return label.lower() if _LABEL.fullmatch(label) else "unnamed"
 
 
 def read_der(der: bytes) -> Certificate | str:
@@ -264,25 +282,24 @@ def describe_key(pem: bytes) -> KeyFacts:
     try:
         key = read_signing_key(pem)
     except KeyUnusable as fault:
-        return KeyFacts(public_key_digest="", kind="", fault=fault.message)
+        return KeyFacts(public_key_digest="", kind="", fault=fault.message, cure=fault.hint)
     public = key.public_key()
     kind = f"RSA {public.key_size}" if isinstance(public, rsa.RSAPublicKey) else f"EC {public.curve.name}"
     return KeyFacts(public_key_digest=key.public_key_digest, kind=kind, fault="")
 
 
 def read_signing_key(pem: bytes) -> SigningKey:
-    """Load a PEM private key (PKCS#1, PKCS#8 or EC).
+    """Load a PEM private key (PKCS#1, PKCS#8 or SEC1) where Citadel would load it, too.
 
     Raises:
-        KeyUnusable: encrypted, unreadable, or of a kind that the mesh's verifiers refuse.
+        KeyUnusable: encrypted, unreadable, not as Citadel reads it, or of a kind that the mesh's
+            verifiers refuse.
     """
     if not pem.strip():
         raise KeyUnusable("the CA's private key is empty")
     if b"ENCRYPTED" in pem:
         raise KeyUnusable("the CA's private key is encrypted")
-    private = _loaded(_key_in(pem))
-    if private is None:
-        raise KeyUnusable("the CA's private key cannot be read")
+    private = _key_in(pem)
     if isinstance(private, rsa.RSAPrivateKey):
         if private.key_size < MIN_RSA_BITS:
             raise KeyUnusable(
@@ -294,12 +311,30 @@ def read_signing_key(pem: bytes) -> SigningKey:
     raise KeyUnusable("the CA's key is of a kind that Envoy does not accept (RSA and P-256/P-384 are)")
 
 
-def _key_in(pem: bytes) -> bytes:
-    """The DER of the first block that is a private key, as Go finds it: at the start of a line, whole."""
-    for label, der in blocks(pem):
-        if label.endswith("PRIVATE KEY") and der is not None:
-            return der
-    raise KeyUnusable("the CA's private key is not in a form that Istio reads (indented, glued or cut off)")
+def _key_in(pem: bytes) -> PrivateKeyTypes:
+    """The key as Istio's ParsePemEncodedKey takes it: the first whole block, in the form of its label."""
+    label, der = next(((label, der) for label, der in blocks(pem) if der is not None), ("", b""))
+    if not der:
+        raise KeyUnusable(
+            "the CA's private key is not in a form that Istio reads (indented, glued or cut off)"
+        )
+    if label not in _KEY_FORMS:
+        raise KeyUnusable(
+            f"ca-key.pem begins with a block of another kind ({_kind_of(label)}), and Citadel reads the first "
+            "block only: it would not start with it",
+            hint=_REWRITE_KEY,
+        )
+    private = _loaded(der)
+    if private is None:
+        raise KeyUnusable("the CA's private key cannot be read")
+    tag, form = _KEY_FORMS[label]
+    if second_tag(der) != tag:
+        raise KeyUnusable(
+            f"ca-key.pem has the heading of a key in {form} ({_kind_of(label)}) over a key in another form: "
+            "Citadel would not start with it",
+            hint=_REWRITE_KEY,
+        )
+    return private
 
 
 def _loaded(der: bytes) -> PrivateKeyTypes | None:

@@ -1,8 +1,8 @@
 """Reads just enough DER to compare encodings byte for byte.
 
 For questions that a parsed value cannot answer: two names may mean the same and differ in their
-bytes, and Go and rustls compare bytes. Only for certificates that a real parser took before: lengths
-are trusted here. Source: X.690 8.1 (tags and lengths), RFC 5280 section 4.1 (TBSCertificate).
+bytes, and Go and rustls compare bytes. Only for certificates and keys that a real parser took before:
+lengths are trusted here. Source: X.690 8.1 (tags and lengths), RFC 5280 section 4.1 (TBSCertificate).
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,13 @@ _SERIAL, _ISSUER, _SUBJECT = 0, 2, 4
 """Places in TBSCertificate when the version, which may be absent, is left out."""
 
 _AUTHORITY_KEY_ID = bytes.fromhex("0603551d23")
+
+
+def second_tag(der: bytes) -> int:
+    """The tag of the second element in a sequence of at least two."""
+    start, end = _content(der, 0)
+    tag, _, _ = next(islice(_elements(der, start, end), 1, None))
+    return tag
 
 
 def serial_of(der: bytes) -> int:

@@ -18,9 +18,6 @@ CLOCK_SKEW = timedelta(minutes=10)
 
 THROW_AWAY_LIFETIME = timedelta(minutes=5)
 
-UNDERSTOOD_CRITICAL = (x509.BasicConstraints.oid, x509.KeyUsage.oid, x509.NameConstraints.oid)
-"""Critical extensions that BoringSSL and Go both process in a root."""
-
 
 def extend_root(
     old: Certificate, key: SigningKey, *, serial: int, now: datetime, lifetime: timedelta
@@ -58,10 +55,6 @@ def _refuse_unfit(old: Certificate, key: SigningKey) -> None:
         raise CertificateUnusable("the certificate is not self-signed: its issuer is another name")
     if reason := why_not_a_signer(old):
         raise CertificateUnusable(f"the root certificate {reason}")
-    for extension in old.parsed.extensions:
-        if extension.critical and extension.oid not in UNDERSTOOD_CRITICAL:
-            name = extension.oid.dotted_string
-            raise CertificateUnusable(f"the root has a critical extension that verifiers refuse: {name}")
 
 
 def _name_of(old: Certificate) -> x509.Name:

@@ -264,6 +264,10 @@ class LoadedCertificate:
         return self.serial == certificate.serial and self.not_before == certificate.not_before
 
 
+NO_TLS_CONTEXT = "has no TLS context"
+"""How a proxy's fault begins where its whole page was read and shows nothing of any mesh."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
     """One Envoy and what it has loaded; `fault` says why nothing could be told."""
@@ -276,6 +280,11 @@ class Proxy:
     fault: str = ""
     asked: bool = True
     """False for a pod that is not to be asked: completed, or being deleted."""
+
+    @property
+    def bare(self) -> bool:
+        """Whether it was asked and surely has no certificate of any mesh loaded."""
+        return self.fault.startswith(NO_TLS_CONTEXT) and not self.roots and not self.leaves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

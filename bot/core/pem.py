@@ -33,7 +33,10 @@ def blocks(pem: bytes) -> Iterator[tuple[str, bytes | None]]:
 
 
 def _base64(body: bytes) -> bytes | None:
+    text = re.sub(rb"[ \t\r]", b"", body)
+    if len(text) % 4:
+        return None  # Python would take a padding that is too long
     try:
-        return base64.b64decode(re.sub(rb"[ \t\r]", b"", body), validate=True) or None
+        return base64.b64decode(text, validate=True) or None
     except binascii.Error:
         return None

@@ -1,8 +1,9 @@
 """Judges one proxy by what its Envoy has loaded, and by what the rest of the mesh tells about that.
 
 Of a certificate Envoy's `/certs` tells serial number and dates, nothing of its name, key or issuer.
-What Citadel leaves alone by design is skipped only where it has nothing of this CA: a sidecar whose
-namespace opted out after it was given a certificate still ends with the root.
+What Citadel leaves alone by design is skipped only where it surely has nothing of this CA: a sidecar
+whose namespace opted out after it was given a certificate still ends with the root, and may go on with
+it when its secret is another CA's by now.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Known:
     """By namespace and name."""
     roots: tuple[Certificate, ...]
     """Every root of this CA that is in use anywhere, the expected one first."""
+    others: tuple[Certificate, ...]
+    """Every root of another key that is in use anywhere."""
 
     @classmethod
     def of(cls, snapshot: MeshSnapshot, expected: Certificate) -> "Known":
@@ -40,6 +43,7 @@ class Known:
             kept=keeping(snapshot),
             secrets={(secret.ref.namespace, secret.ref.name): secret for secret in snapshot.secrets},
             roots=(expected, *(root for root in seen if _same_key(root, expected))),
+            others=tuple(root for root in seen if not _same_key(root, expected)),
         )
 
     def mounted(self, pod: Pod) -> list[WorkloadSecret]:
@@ -77,8 +81,14 @@ def has_of_this_ca(proxy: Proxy, known: Known) -> bool:
 
 
 def _left_verdict(proxy: Proxy, left: str, known: Known) -> tuple[Verdict, str, str]:
-    """Skipped, unless its root could be this CA's and nothing shows whose it is."""
-    if proxy.roots and not known.mounted(proxy.pod):
+    """Skipped where all that it has loaded is known to be another CA's.
+
+    After a rotation nothing holds this CA's old root: one that is not known may be that.
+    """
+    if not proxy.bare and (proxy.fault or not proxy.roots):
+        reason = f"{proxy.fault or 'it shows no root certificate'}; {left}, but it may have this CA's root"
+        return Verdict.UNKNOWN, reason, "look at the pod; then verify again"
+    if not all(any(each.is_of(root) for root in known.others) for each in proxy.roots):
         reason = f"has a root loaded that is in none of the secrets, so whose it is cannot be told; {left}"
         return Verdict.UNKNOWN, reason, f"restart {_owner(proxy)} if it may; then verify again"
     return Verdict.SKIPPED, f"{left}, and it has nothing of this CA", ""

@@ -19,6 +19,23 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
+UNDERSTOOD_CRITICAL = (
+    x509.BasicConstraints.oid,
+    x509.KeyUsage.oid,
+    x509.NameConstraints.oid,
+    x509.ExtendedKeyUsage.oid,
+    x509.SubjectAlternativeName.oid,
+)
+"""Critical extensions that BoringSSL, OpenSSL and Go all process, in a root as in a leaf."""
+
+
+def _not_understood(extensions: x509.Extensions) -> str | None:
+    for each in extensions:
+        if each.critical and each.oid not in UNDERSTOOD_CRITICAL:
+            return f"has a critical extension that verifiers refuse: {each.oid.dotted_string}"
+    return None
+
+
 def why_not_a_signer(certificate: Certificate) -> str | None:
     """Why no verifier would accept what this certificate's key signs; None when it is a CA."""
     try:
@@ -30,6 +47,8 @@ def why_not_a_signer(certificate: Certificate) -> str | None:
         return "has extensions that cannot be read"
     if not constraints.ca:
         return "says CA:FALSE"
+    if reason := _not_understood(extensions):
+        return reason
     try:
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
@@ -48,10 +67,13 @@ def why_not_issued_by(
 
     The strictest of Envoy (BoringSSL), Go and rustls decides on each point: names by DER bytes
     (Go, rustls), key ids when both are present (BoringSSL), issuer-and-serial ids only while the
-    root is the very one they name (BoringSSL), the last second of a validity is over (BoringSSL).
+    root is the very one they name (BoringSSL), the last second of a validity is over (BoringSSL),
+    a leaf with its issuer's name is taken for self-signed (OpenSSL).
     """
     if leaf.issuer_der != root.subject_der:
         return f"names another issuer ({leaf.issuer or 'empty'})"
+    if leaf.subject_der == root.subject_der and leaf != root:
+        return f"has its issuer's own name ({leaf.subject or 'empty'}), so OpenSSL takes it for self-signed"
     return (
         _under_no_signer(root)
         or _key_id_mismatch(leaf, root)
@@ -71,6 +93,8 @@ def _key_id_mismatch(leaf: Certificate, root: Certificate) -> str | None:
         return named
     if named.serial not in (None, root.serial):
         return "names its issuer by serial number, which a re-issued root cannot keep"
+    if named.issuer not in (None, root.issuer_der):
+        return "names another certificate in its authority key id"
     own = subject_key_id(root)
     if named.key_id is not None and own is not None and named.key_id != own:
         return "names another authority key id than the root's subject key id"
@@ -83,20 +107,26 @@ class _NamedIssuer:
 
     key_id: bytes | None
     serial: int | None
+    issuer: bytes | None
+    """The DER of the name that the issuer's own certificate is signed by."""
 
 
 def _named_issuer(leaf: Certificate) -> _NamedIssuer | str | None:
-    """None when it has no AuthorityKeyIdentifier; a sentence when it cannot be read."""
+    """None when it has no AuthorityKeyIdentifier; a sentence when its extensions are refused."""
     try:
         # Parsed once more, for a certificate keeps the extensions it was asked for: 15 MiB in ten thousand.
         extensions = x509.load_der_x509_certificate(leaf.der).extensions
+        if reason := _not_understood(extensions):
+            return reason
         named = extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+        names = (n.value for n in named.authority_cert_issuer or () if isinstance(n, x509.DirectoryName))
+        issuer = next((each.public_bytes() for each in names), None)
     except x509.ExtensionNotFound:
         return None
     except UNPARSABLE:
         # Such as an authority key id with a serial number and no issuer: BoringSSL would compare it.
         return "has extensions that cannot be read"
-    return _NamedIssuer(key_id=named.key_identifier, serial=named.authority_cert_serial_number)
+    return _NamedIssuer(key_id=named.key_identifier, serial=named.authority_cert_serial_number, issuer=issuer)
 
 
 _MOST_REMEMBERED = 50_000

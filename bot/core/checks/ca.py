@@ -107,7 +107,7 @@ def key_matches(scene: Scene) -> Judged | None:
     if secret is None or signer is None:
         return None
     if secret.key.fault:
-        return not_ok(secret.key.fault)
+        return not_ok(secret.key.fault, hint=secret.key.cure or None)
     if secret.key.public_key_digest == signer.public_key_digest:
         return ok(f"the private key ({secret.key.kind}) belongs to the signing certificate")
     return not_ok(_mismatch(secret))

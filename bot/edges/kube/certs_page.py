@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bot.core.mesh import LoadedCertificate
+from bot.core.mesh import NO_TLS_CONTEXT, LoadedCertificate
 
 LONGEST_PAGE = 64 * 1024 * 1024
 """Bytes; the largest pages seen in the field have 50 MB."""
@@ -21,7 +21,7 @@ LONGEST_ENTRY = 1024 * 1024
 MESH_FILES = "/etc/certs/"
 MESH_IDENTITY = "spiffe://"
 
-NO_CONTEXT = "has no TLS context: mutual TLS is not in use there, or its certificates have not arrived"
+NO_CONTEXT = f"{NO_TLS_CONTEXT}: mutual TLS is not in use there, or its certificates have not arrived"
 NOT_A_PAGE = "answered something that is not Envoy's list of certificates"
 CUT_OFF = "answered a list of certificates that breaks off"
 TOO_LONG = f"answered more than {LONGEST_PAGE // 1024 // 1024} MiB"
@@ -153,7 +153,7 @@ class CertsPage:
         if not self._contexts:
             return NO_CONTEXT
         if not self._roots and not self._leaves:
-            return f"has no TLS context of the mesh ({self._foreign} with other certificates)"
+            return f"{NO_TLS_CONTEXT} of the mesh ({self._foreign} with other certificates)"
         return "" if self._roots else "has a TLS context of the mesh without a root certificate"
 
     def _fault_of_short(self) -> str:

@@ -32,6 +32,7 @@ from tests.unit.hardcases.making import NOW, key, pem_block, pem_of
 
 A, B = the_root(), a_re_keyed_root()
 BEGIN, END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+PADDED = next(one for one in (a_root(serial=10**6 + n) for n in range(400)) if len(one.der) % 3 == 0)
 UNREADABLE = "holds a CERTIFICATE block that is not an X.509 certificate"
 
 # --- texts ------------------------------------------------------------------------------------------
@@ -52,6 +53,7 @@ FAULTS: dict[str, tuple[bytes, list[Certificate], str]] = {
     "an END of another kind": (A.pem.replace(END, b"-----END X509-----") + B.pem, [B], "END line is broken"),
     "a second BEGIN before the END": (BEGIN + b"\nMIIB\n" + A.pem, [A], "END line is broken"),
     "headers before the base64": (A.pem.replace(BEGIN, BEGIN + b"\nProc-Type: 4"), [], "base64 or END"),
+    "a padding that is too long": (pem_block(PADDED.der).replace(b"\n-----END", b"=\n-----END"), [], "base64 or END"),
     "a certificate with a tail": (pem_block(A.der + b"\0"), [], "not an X.509 certificate"),
     "line ends of an old Mac": (A.pem.replace(b"\n", b"\r"), [], "no certificate that Istio can read"),
 }  # fmt: skip

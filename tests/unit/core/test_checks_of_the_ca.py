@@ -131,6 +131,9 @@ CASES = {
     # 20
     "a key that cannot be used": Case(
         table.KEY_MATCHES, holding(key_pem=pem_of(RSA, password=b"x")), "not_ok critical", "is encrypted"),
+    "a key that Citadel would not start with": Case(
+        table.KEY_MATCHES, holding(key_pem=the_root().pem + pem_of(key())), "not_ok critical",
+        "would not start with it The key itself may be fine: save the whole secret first"),
     "a key without a root to compare with": Case(table.KEY_MATCHES, pem(b""), "silent"),
     "a secret that can be changed in place": Case(table.SECRET_FIT, a_mesh(), "ok"),
     # 28

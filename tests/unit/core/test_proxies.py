@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from bot.core.checks.rule import Policy
+from bot.core.checks.table import VERIFICATION
 from bot.core.findings import Verdict
 from bot.core.mesh import EVERYTHING, MeshSnapshot, NamespaceFacts, Part, Proxy, WorkloadSecret
 from bot.core.verification import HolderVerdict, judge_proxies, judge_secrets
 from tests.unit.core.builders import (
     SYSTEM,
+    a_ca_secret,
     a_citadel,
     a_leaf,
     a_mesh,
@@ -19,7 +22,10 @@ from tests.unit.core.builders import (
     a_proxy,
     a_root,
     a_secret,
+    a_trust,
+    a_webhook,
     bundle,
+    found,
     loaded,
     the_leaf,
     the_root,
@@ -137,13 +143,30 @@ LEFT_ALONE: dict[str, tuple[MeshSnapshot, Verdict, str]] = {
     "it has nothing, and there is no secret for it": (
         opted_out(a_proxy(roots=(), leaves=(), fault=NO_CONTEXT)), Verdict.SKIPPED,
         f"{OUT}, and it has nothing of this CA"),
+    "it has no context, and its secret is another CA's": (
+        opted_out(a_proxy(roots=(), leaves=(), fault=NO_CONTEXT), OTHERS), Verdict.SKIPPED, OUT),
     "it could not be asked, and its secret is another CA's": (
-        opted_out(a_proxy(roots=(), fault="may not"), OTHERS), Verdict.SKIPPED, OUT),
+        opted_out(a_proxy(roots=(), fault="may not"), OTHERS), Verdict.UNKNOWN, f"may not; {OUT}"),
+    "it could not be asked, and there is no secret for it": (
+        opted_out(a_proxy(roots=(), fault="may not")), Verdict.UNKNOWN, f"may not; {OUT}"),
+    "it shows no root, and its secret is another CA's": (
+        opted_out(a_proxy(roots=()), OTHERS), Verdict.UNKNOWN, "it shows no root certificate"),
+    "it told a part, all of it another CA's": (
+        opted_out(a_proxy(roots=(loaded(OTHER_CA),), fault="breaks off"), OTHERS), Verdict.UNKNOWN, "breaks off"),
     "it has another CA's root, as its secret": (
         opted_out(a_proxy(roots=(loaded(OTHER_CA),)), OTHERS), Verdict.SKIPPED, OUT),
-    "it belongs to another Citadel, which has just renewed its root": (
-        opted_out(a_proxy(roots=(loaded(UNSEEN),)), OTHERS, override="", environment="istio-two"),
+    "it belongs to another Citadel and has that one's root": (
+        opted_out(a_proxy(roots=(loaded(OTHER_CA),)), OTHERS, override="", environment="istio-two"),
         Verdict.SKIPPED, "its namespace belongs to the Citadel in istio-two"),
+    "it was given to another Citadel, and goes on with a root that nothing holds any more": (
+        opted_out(a_proxy(roots=(loaded(UNSEEN),)), OTHERS, override="", environment="istio-two"),
+        Verdict.UNKNOWN, "whose it is cannot be told; its namespace belongs to the Citadel in istio-two"),
+    "one of its contexts goes on with a root that nothing holds any more": (
+        opted_out(a_proxy(roots=(loaded(OTHER_CA), loaded(UNSEEN))), OTHERS),
+        Verdict.UNKNOWN, f"cannot be told; {OUT}"),
+    "it has another CA's root that is known from elsewhere": (
+        opted_out(a_proxy(roots=(loaded(OTHER_CA),)), a_secret("x", "bank", root=bundle(OTHER_CA))),
+        Verdict.SKIPPED, OUT),
     "it has the root that is expected": (opted_out(a_proxy(), OURS), Verdict.OK, ""),
     "it has an older root of this CA": (
         opted_out(a_proxy(roots=(loaded(OLD),)), OURS), Verdict.NOT_OK,
@@ -175,6 +198,21 @@ def test_a_proxy_that_citadel_leaves_alone_is_skipped_unless_it_depends_on_the_r
     assert reason in judged.reason
 
 
+def test_a_verification_is_never_green_over_a_root_that_cannot_be_told() -> None:
+    """After a rotation nothing holds the old root any more but the Envoy that was forgotten."""
+    new, lost = a_new_root(), a_proxy(version="1.1.5", roots=(loaded(ROOT),))
+    home = a_secret("istio-pilot-service-account", SYSTEM, root=bundle(new), leaf=a_leaf(new))
+    mesh = opted_out(lost, home, OTHERS)
+    mesh = replace(
+        mesh, ca_secret=a_ca_secret(new), trust=a_trust(new), webhooks=(a_webhook(root=bundle(new)),)
+    )
+
+    finding = found(VERIFICATION, mesh, policy=Policy(expected=new))["dp.root"]
+
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "cannot be told" in " ".join(finding.offenders)
+
+
 def test_a_straggler_that_citadel_leaves_alone_is_given_a_cure_that_works() -> None:
     (judged,) = judge_proxies(opted_out(a_proxy(roots=(loaded(OLD),)), OURS), ROOT)
 
@@ -194,7 +232,7 @@ def test_a_proxy_of_another_ca_is_left_alone_as_its_secret_is() -> None:
 def test_a_proxy_outside_the_listened_namespaces_is_left_alone() -> None:
     listening = a_citadel("--self-signed-ca", "--listened-namespaces=istio-system")
 
-    judged = verdict_on(a_proxy(roots=(), fault=NO_CONTEXT), workloads=(listening,), secrets=())
+    judged = verdict_on(a_proxy(roots=(), leaves=(), fault=NO_CONTEXT), workloads=(listening,), secrets=())
 
     assert judged.reason.startswith("Citadel listens to other namespaces only")
 

@@ -2,6 +2,7 @@
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -61,7 +62,23 @@ def test_a_root_with_a_key_of_an_unknown_kind_vouches_for_nothing() -> None:
 
 # --- what is said of a leaf under a root -------------------------------------------------------------
 
+UNKNOWN_CRITICAL = ((x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"\x05\x00"), True),)
+
+
+def by_serial(issuer: x509.GeneralName) -> Certificate:
+    named = x509.AuthorityKeyIdentifier(None, [issuer], A.serial)
+    return a_leaf(more=((named, False),))
+
+
+FOR_BOTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+NAMELESS = a_root(subject=x509.Name([]))
+
 SAID = {
+    "has a critical extension that verifiers refuse: 1.2.3": (a_leaf(more=UNKNOWN_CRITICAL), A),
+    "has a root that has a critical extension that verifiers refuse: 1.2.3": (
+        the_leaf(), a_root(more=UNKNOWN_CRITICAL)),
+    "names another certificate in its authority key id": (by_serial(x509.DirectoryName(name("zzz"))), A),
+    "has its issuer's own name (empty), so OpenSSL takes it for self-signed": (a_leaf(NAMELESS), NAMELESS),
     "expired at 2026-11-22 18:41:00 UTC": (a_leaf(until=NOW - DAY), A),
     "is not valid before 2026-11-24 18:41:00 UTC": (a_leaf(since=NOW + DAY), A),
     "has a root that expired at 2026-11-22 18:41:00 UTC": (the_leaf(), a_root(until=NOW - DAY)),
@@ -81,6 +98,24 @@ def test_a_refusal_goes_on_where_a_sentence_about_the_leaf_began(sentence: str) 
     leaf, root = SAID[sentence]
 
     assert why_not_issued_by(leaf, root, at=NOW) == sentence
+
+
+ACCEPTED = {
+    "a root that is critically for servers and clients": lambda: (
+        the_leaf(), a_root(more=((FOR_BOTH, True),))),
+    "a leaf that names this very root by serial": lambda: (
+        by_serial(x509.DirectoryName(A.parsed.issuer)), A),
+    "a leaf that names its root by serial and by a name of another kind": lambda: (
+        by_serial(x509.DNSName("a")), A),
+    "a root without a name under itself": lambda: (NAMELESS, NAMELESS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ACCEPTED)
+def test_what_every_verifier_takes_is_taken(case: str) -> None:
+    leaf, root = ACCEPTED[case]()
+
+    assert why_not_issued_by(leaf, root, at=NOW) is None
 
 
 def test_a_changed_byte_in_a_leaf_is_seen() -> None:

@@ -321,6 +321,13 @@ PITFALLS = [
             make=lambda: (leaf(key(), root(), end=NOW + YEAR), root()), taken=True, openssl=True),
     Pitfall(sentence="an EC leaf under an RSA root",
             make=lambda: (leaf(key("rsa2048"), root()), root(key("rsa2048"))), taken=True, openssl=True),
+    Pitfall(sentence="a root with a critical extension that nobody knows",
+            make=lambda: (old_leaf(), renewed(more=UNKNOWN_CRITICAL)), taken=False, openssl=False),
+    Pitfall(sentence="a leaf with a critical extension that nobody knows",
+            make=lambda: (leaf(key(), root(), more=UNKNOWN_CRITICAL), root()), taken=False, openssl=False),
+    Pitfall(sentence="a leaf and a root that both have no name",
+            make=lambda: (leaf(key(), root(subject=x509.Name([]))), root(subject=x509.Name([]))),
+            taken=False, openssl=False),
     Pitfall(sentence="a root with a path length of 0",
             make=lambda: (old_leaf(), renewed(path_length=0)), taken=True, openssl=True),
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption
 from cryptography.utils import CryptographyDeprecationWarning
 
 from bot.core.certificates import Certificate, SigningKey, describe_key, read_bundle, read_signing_key
@@ -200,9 +201,10 @@ KEYS: list[tuple[str, bytes, str]] = [
     ("RSA in PKCS#1, as Citadel writes it", pem_of(key("rsa2048"), TRADITIONAL), "RSA 2048"),  # row 20
     ("P-256 in PKCS#8", pem_of(key()), "EC secp256r1"),  # rows 18, 20
     ("P-256 as EC PRIVATE KEY", pem_of(key(), TRADITIONAL), "EC secp256r1"),  # rows 18, 20
-    ("P-256 with EC PARAMETERS first", EC_PARAMETERS + pem_of(key(), TRADITIONAL), "EC secp256r1"),  # row 20
     ("P-384", pem_of(key("p384")), "EC secp384r1"),  # row 18
     ("CRLF line ends", pem_of(key()).replace(b"\n", b"\r\n"), "EC secp256r1"),
+    ("words before it", b"Bag Attributes\n    friendlyName: ca\n" + pem_of(key()), "EC secp256r1"),
+    ("a certificate behind it", pem_of(key()) + A.pem, "EC secp256r1"),
 ]
 
 
@@ -263,6 +265,45 @@ def test_nothing_of_a_key_is_in_the_error_about(sentence: str, pem: bytes) -> No
     shown = "".join((str(error), repr(error), error.message, error.hint, repr(describe_key(pem))))
     shown += "".join(traceback.format_exception(error))
     assert not [line for line in secret_lines(pem) if line in shown], sentence
+
+
+def labelled(label: str, private: Any, form: Any) -> bytes:
+    """A good key under a heading of somebody's choice."""
+    return pem_block(private.private_bytes(Encoding.DER, form, NoEncryption()), label)
+
+
+RSA, EC = key("rsa2048"), key()
+NOT_AS_CITADEL_READS: list[tuple[str, bytes, str]] = [
+    # row 20, otherwise than in the facts: `openssl ecparam -genkey` writes this
+    ("EC PARAMETERS first", EC_PARAMETERS + pem_of(EC, TRADITIONAL), "another kind (ec parameters)"),
+    ("a certificate first", A.pem + pem_of(EC), "another kind (certificate)"),
+    ("a heading that is none", labelled("FOO PRIVATE KEY", RSA, TRADITIONAL), "another kind (foo private key)"),
+    ("OpenSSH's heading", labelled("OPENSSH PRIVATE KEY", RSA, PKCS8), "another kind (openssh private key)"),
+    ("RSA in PKCS#8, headed PKCS#1", labelled("RSA PRIVATE KEY", RSA, PKCS8), "a key in PKCS#1"),
+    ("RSA in PKCS#1, headed PKCS#8", labelled("PRIVATE KEY", RSA, TRADITIONAL), "a key in PKCS#8"),
+    ("RSA in PKCS#1, headed SEC1", labelled("EC PRIVATE KEY", RSA, TRADITIONAL), "a key in SEC1"),
+    ("EC in PKCS#8, headed SEC1", labelled("EC PRIVATE KEY", EC, PKCS8), "a key in SEC1"),
+    ("EC in SEC1, headed PKCS#8", labelled("PRIVATE KEY", EC, TRADITIONAL), "a key in PKCS#8"),
+    ("EC in SEC1, headed PKCS#1", labelled("RSA PRIVATE KEY", EC, TRADITIONAL), "a key in PKCS#1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sentence", "pem", "words"), NOT_AS_CITADEL_READS, ids=[row[0] for row in NOT_AS_CITADEL_READS]
+)
+def test_row_20_a_key_that_citadel_would_not_start_with_is_refused(
+    sentence: str, pem: bytes, words: str
+) -> None:
+    with pytest.raises(KeyUnusable) as caught:
+        read_signing_key(pem)
+
+    assert words in caught.value.message, sentence
+    assert "would not start with it" in caught.value.message
+    assert "with openssl" in caught.value.hint
+    facts = describe_key(pem)
+    assert (facts.fault, facts.cure, facts.kind) == (caught.value.message, caught.value.hint, "")
+    shown = caught.value.message + caught.value.hint + repr(facts)
+    assert not [line for line in secret_lines(pem) if line in shown]
 
 
 @pytest.mark.parametrize("kind", ["p256", "p384", "rsa2048"])
