@@ -27,6 +27,7 @@ from bot.core.wording import visible
 from bot.doctor import examine_all
 from bot.edges.logs import set_up_logs
 from bot.edges.metrics import Metrics
+from bot.edges.store.audit import read as read_rows
 from bot.edges.store.audit import verify_chain
 from bot.edges.system import SystemClock, SystemKeys
 from bot.errors import DatabaseAbsent, RootkeeperError, StoreError
@@ -215,13 +216,23 @@ def doctor(*, env_file: EnvFile = None) -> None:
 
 
 @app.command()
-def audit(*, env_file: EnvFile = None) -> None:
-    """Verify the chain of the audit record."""
+def audit(
+    *,
+    rows: Annotated[int, typer.Option(min=0, help="Show so many of the newest rows, too.")] = 0,
+    mesh: Annotated[str | None, typer.Option(help="Show the rows of this mesh only.")] = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Verify the chain of the audit record; with --rows show who did what, and when."""
     with _told() as console:
         settings = _settings(env_file)
         record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics(), must_exist=True)
         verdict = verify_chain(record.engine)
+        only = MeshName(mesh) if mesh else None
+        # Beyond a break rows may be forged, or not readable at all.
+        shown = read_rows(record.engine, mesh=only, last=verdict.rows, limit=rows) if rows else ()
         record.engine.dispose()
+        for row in reversed(shown):
+            terminal.show_event(console, row.seq, row.event)
         if verdict.intact and verdict.rows == 0:
             console.print("The audit record has no rows, so nothing was verified.")
             raise typer.Exit(COULD_NOT_TELL)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bot.core.findings import Finding, Verdict
 from bot.core.plan import Plan
-from bot.core.record import Report
+from bot.core.record import AuditEvent, Report
 from bot.core.wording import count, span, visible
 
 EXIT = {Verdict.OK: 0, Verdict.SKIPPED: 0, Verdict.NOT_OK: 1, Verdict.UNKNOWN: 2}
@@ -123,3 +123,13 @@ def show_plan(console: Console, plan: Plan) -> None:
                 console.print(f"      {_plain(line)}", highlight=False)
     for note in plan.notes:
         console.print(f"  note: {_plain(note)}", highlight=False)
+
+
+def show_event(console: Console, number: int, event: AuditEvent) -> None:
+    """One row of the audit record, on one line."""
+    person = f"by {event.person.name} ({event.person.team}/{event.person.user})" if event.person else ""
+    rotation = f"rotation {event.rotation_id[:8]}" if event.rotation_id else ""
+    about = [event.mesh or "", event.event.replace("_", " "), person, rotation]
+    detail = [f"{name}={value}" for name, value in event.detail if value]
+    line = " · ".join(part for part in (*about, *detail) if part)
+    console.print(f"{number:>6}  {event.at:%Y-%m-%d %H:%M:%S} UTC  {_plain(line)}", highlight=False)

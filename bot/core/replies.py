@@ -86,6 +86,8 @@ class HistoryShown:
 
     mesh: MeshName
     rotations: tuple[Rotation, ...]
+    older: bool = False
+    """There are more than these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

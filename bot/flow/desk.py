@@ -102,8 +102,7 @@ class FrontDesk:
             case Verb.STATUS:
                 self.replies.reply(caller, self._status())
             case Verb.HISTORY:
-                past = self.court.store.past_rotations(intent.mesh, limit=HISTORY_LENGTH)
-                self.replies.reply(caller, HistoryShown(mesh=intent.mesh, rotations=past))
+                self.replies.reply(caller, self._history(intent.mesh))
             case Verb.CANCEL:
                 self._cancel(caller, intent)
             case Verb.HELP:
@@ -171,6 +170,12 @@ class FrontDesk:
             never_checked=tuple(name for name, record in checks.items() if record is None),
             overtaken=overtaken(self.court.store, self.meshes, now=self.court.clock.now()),
         )
+
+    def _history(self, mesh: MeshName) -> HistoryShown:
+        """One more is asked for than is shown: whether there are older ones."""
+        past = self.court.store.past_rotations(mesh, limit=HISTORY_LENGTH + 1)
+        older = len(past) > HISTORY_LENGTH
+        return HistoryShown(mesh=mesh, rotations=past[:HISTORY_LENGTH], older=older)
 
     def _cancel(self, caller: Caller, intent: Intent) -> None:
         active = self._active(intent.mesh)

@@ -2,8 +2,10 @@
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -15,9 +17,10 @@ from typer.testing import CliRunner, Result
 
 from bot import cli
 from bot.core.findings import Finding, Severity, Verdict
-from bot.core.ids import MeshName
+from bot.core.ids import MeshName, RotationId, TeamId, UserId
 from bot.core.mesh import Part
-from bot.core.record import Change
+from bot.core.record import AuditEvent, Change, Event
+from bot.core.rotation import Person
 from bot.edges.store.engine import open_database
 from bot.edges.store.lease import Lease
 from bot.edges.store.migrate import upgrade
@@ -378,6 +381,57 @@ def test_an_audit_record_without_rows_is_not_called_intact(
     assert result.exit_code == 2, result.output
     assert "no rows, so nothing was verified" in result.stdout
     assert "intact" not in result.stdout
+
+
+REJECTED = AuditEvent(
+    event=Event.REJECTED,
+    at=CLOCK.now(),
+    mesh=MESH,
+    rotation_id=RotationId("0123456789abcdef"),
+    person=Person(team=TeamId("T1"), user=UserId("U0BEN"), name="Ben"),
+    detail=(("note", "not during the freeze"),),
+)
+ELSEWHERE = AuditEvent(event=Event.CHECKED, at=CLOCK.now(), mesh=MeshName("stage"))
+
+
+def test_audit_shows_who_did_what_and_when_oldest_of_the_newest_first(
+    cluster: FakeCluster, database: str
+) -> None:
+    recorded(database, Change(audit=(ELSEWHERE, ELSEWHERE, REJECTED, ELSEWHERE)))
+
+    result = run("audit", "--rows", "2")
+
+    rejected, checked, verdict, _ = result.stdout.splitlines()
+    assert f"3  {CLOCK.now():%Y-%m-%d %H:%M:%S} UTC  prod · rejected · by Ben (T1/U0BEN)" in rejected
+    assert "rotation 01234567 · note=not during the freeze" in rejected
+    assert "stage · checked" in checked
+    assert verdict == "The audit record is intact: 4 rows."
+    assert result.exit_code == 0
+    assert cluster.effects == []
+
+
+def test_audit_shows_the_rows_of_one_mesh(cluster: FakeCluster, database: str) -> None:
+    recorded(database, Change(audit=(REJECTED, ELSEWHERE)))
+
+    lines = run("audit", "--rows", "10", "--mesh", "prod").stdout.splitlines()
+
+    assert [line.split()[4:7] for line in lines[:-2]] == [["prod", "·", "rejected"]]
+    assert cluster.effects == []
+
+
+def test_audit_shows_no_row_from_a_break_on(cluster: FakeCluster, database: str, tmp_path: Path) -> None:
+    recorded(database, Change(audit=(REJECTED, ELSEWHERE, ELSEWHERE)))
+    with closing(sqlite3.connect(tmp_path / "record.db")) as connection:
+        connection.execute("UPDATE audit SET payload = 'forged' WHERE seq = 2")
+        connection.commit()
+
+    result = run("audit", "--rows", "10")
+
+    assert result.exit_code == 1
+    assert "broken at row 2" in result.stdout
+    assert "rejected" in result.stdout
+    assert "stage" not in result.stdout
+    assert cluster.effects == []
 
 
 def test_a_database_that_cannot_be_opened_is_told(

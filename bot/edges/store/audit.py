@@ -117,14 +117,21 @@ def _hash(previous: str, payload: str) -> str:
 
 
 def read(
-    engine: Engine, *, mesh: MeshName | None = None, rotation: RotationId | None = None, limit: int
+    engine: Engine,
+    *,
+    mesh: MeshName | None = None,
+    rotation: RotationId | None = None,
+    last: int | None = None,
+    limit: int,
 ) -> tuple[AuditRow, ...]:
-    """The newest rows, newest first, of one mesh or rotation if named.
+    """The newest rows up to number `last`, newest first, of one mesh or rotation if named.
 
     Raises:
         StoreError: also when a row is damaged; `verify_chain` then says which.
     """
     query = select(audit).order_by(audit.c.seq.desc()).limit(limit)
+    if last is not None:
+        query = query.where(audit.c.seq <= last)
     if mesh is not None:
         query = query.where(audit.c.mesh == mesh)
     if rotation is not None:

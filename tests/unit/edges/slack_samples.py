@@ -447,5 +447,6 @@ REPLIES: dict[str, Reply] = {
     "history": HistoryShown(
         mesh=PROD, rotations=(ROTATIONS["done"], ROTATIONS["ended short"], ROTATIONS["rejected"])
     ),
+    "history longer": HistoryShown(mesh=PROD, rotations=(ROTATIONS["paused"],), older=True),
     "history empty": HistoryShown(mesh=PROD, rotations=()),
 }

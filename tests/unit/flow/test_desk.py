@@ -140,6 +140,21 @@ def test_history_is_the_meshs_own_newest_first() -> None:
     assert [r.id for r in shown.rotations] == [second, first]
 
 
+@pytest.mark.parametrize(("asked_for", "older"), [(10, False), (11, True)])
+def test_history_says_whether_there_is_more_than_it_shows(asked_for: int, *, older: bool) -> None:
+    world = World()
+    for _ in range(asked_for):
+        world.proposed()
+        world.press(Act.REJECT, note="not now")
+        world.clock.pass_by(timedelta(minutes=1))
+
+    world.type(Verb.HISTORY)
+
+    shown = world.replies.said[-1][1]
+    assert isinstance(shown, HistoryShown)
+    assert (len(shown.rotations), shown.older) == (10, older)
+
+
 def test_help_names_the_meshes() -> None:
     world = World()
 

@@ -4,12 +4,12 @@ What is so, what it means, what to do next; then the facts an approver needs; th
 count now, and no others. Buttons carry the rotation id and nothing else.
 """
 
-from bot.core.approval import Act
 from bot.core.plan import Plan, StepKind
-from bot.core.rotation import Decision, Rotation, RotationState
+from bot.core.rotation import Rotation, RotationState
 from bot.core.wording import count, span
 from bot.edges.slack.render.blocks import Block, Rendered, context, fields, header, message, packed, section
 from bot.edges.slack.render.buttons import buttons
+from bot.edges.slack.render.decisions import decisions
 from bot.edges.slack.render.lead import lead, title
 from bot.edges.slack.render.steps import left_behind, planned_steps, undoing, walked_steps
 from bot.edges.slack.render.words import (
@@ -27,14 +27,6 @@ from bot.edges.slack.render.words import (
 S = RotationState
 _NEVER_RAN = frozenset({S.REJECTED, S.EXPIRED, S.STALE, S.SUPERSEDED})
 _MAX_NOTES = 5
-_DECIDED: dict[str, str] = {
-    Act.APPROVE: "✅ *Approved*",
-    Act.REJECT: "🚫 *Rejected*",
-    Act.CANCEL: "🛑 *Stopped*",
-    Act.KEEP_WAITING: "⏳ *Told to keep waiting*",
-    Act.ROLL_BACK: "↩️ *Told to roll back*",
-    Act.END: "⏹️ *Ended short*",
-}
 
 
 def card(rotation: Rotation, *, approvers: tuple[str, ...]) -> Rendered:
@@ -61,18 +53,7 @@ def _request(rotation: Rotation) -> str:
     asked = f"*Asked by* {mention(rotation.requester)} {moment(rotation.created_at)}"
     reason = safe(rotation.reason, 700)
     why = f"*Why:* “{reason}”" if reason else "*Why:* no reason was given"
-    return "\n".join([asked, why, *_decided(rotation)])
-
-
-def _decided(rotation: Rotation) -> list[str]:
-    """Every decision stays on the card."""
-    return [_decision(decision) for decision in rotation.decisions[-6:]]
-
-
-def _decision(decision: Decision) -> str:
-    what = _DECIDED.get(decision.act, f"*{safe(decision.act, 40)}*")
-    note = f": “{safe(decision.note, 300)}”" if decision.note else ""
-    return f"{what} by {mention(decision.person)} {decision.at:%H:%M} UTC{note}"
+    return "\n".join([asked, why, *decisions(rotation)])
 
 
 def _for_the_approver(rotation: Rotation) -> list[Block]:

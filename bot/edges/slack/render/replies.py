@@ -20,6 +20,7 @@ from bot.core.replies import (
 from bot.core.rotation import Rotation, RotationState
 from bot.core.wording import agree, count
 from bot.edges.slack.render.blocks import Rendered, context, header, message, packed, section
+from bot.edges.slack.render.decisions import decisions
 from bot.edges.slack.render.words import code, mention, moment, safe, sentence, short
 
 _CHANNEL = re.compile(r"&lt;#(C[A-Z0-9]{2,20})&gt;")
@@ -161,21 +162,28 @@ def _checked(check: CheckRecord, *, rotated: datetime | None) -> str:
 
 
 def _history(reply: HistoryShown) -> Rendered:
-    lines = [_past(one) for one in reply.rotations[:_MAX_ROWS]]
-    more = len(reply.rotations) - len(lines)
-    lines += [f"… and {more} older"] if more > 0 else []
-    title = f"History of {reply.mesh[:60]}"
-    none = [f"No rotation of {code(reply.mesh, 60)} was ever asked for."]
-    asked_for = count(len(reply.rotations), "rotation")
-    return message(f"{safe(title, 120)}: {asked_for}.", [header(title), *packed(lines or none)])
+    past, mesh = reply.rotations[:_MAX_ROWS], reply.mesh[:60]
+    lines = [_past(one) for one in past] or [f"No rotation of {code(mesh, 60)} was ever asked for."]
+    asked_for = count(len(past), "rotation")
+    if reply.older or len(past) < len(reply.rotations):
+        asked_for = f"the last {asked_for}"
+        lines.append(
+            f"… and older ones: {code(f'rootkeeper audit --rows 1000 --mesh {mesh}')} shows every event"
+        )
+    title = f"History of {mesh}"
+    return message(f"{safe(title, 120)}: {asked_for}.", [header(title), *packed(lines)])
 
 
 def _past(rotation: Rotation) -> str:
-    approval = rotation.decision("approve")
-    by = f", approved by {mention(approval.person)}" if approval else ""
-    line = (
-        f"• {moment(rotation.created_at)} *{safe(rotation.state.replace('_', ' '))}*: asked by "
-        f"{mention(rotation.requester)}{by}, root {short(rotation.plan.old_root.fingerprint)} → "
-        f"{short(rotation.plan.new_root.fingerprint)}"
-    )
-    return line + (f"\n↳ {sentence(rotation.outcome, 200)}" if rotation.outcome else "")
+    plan = rotation.plan
+    roots = f"{short(plan.old_root.fingerprint)} → {short(plan.new_root.fingerprint)}"
+    lines = [
+        f"• *{safe(rotation.state.replace('_', ' '))}*: root {roots}",
+        f"Asked for by {mention(rotation.requester)} {moment(rotation.created_at)}",
+        *decisions(rotation, note=150),
+    ]
+    told = {decision.note for decision in rotation.decisions}
+    ended = f"Ended {moment(rotation.finished_at)}" if rotation.finished_at else ""
+    outcome = sentence(rotation.outcome, 200) if rotation.outcome not in told else ""
+    lines.append(": ".join(part for part in (ended, outcome) if part))
+    return "\n↳ ".join(line for line in lines if line)
