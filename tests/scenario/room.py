@@ -4,7 +4,6 @@ Nothing here sleeps: whatever is waited for is waited for in the stand-ins, whic
 """
 
 import json
-import socket
 import sqlite3
 import threading
 import time
@@ -27,7 +26,7 @@ from bot.edges.store.engine import open_database, reading
 from bot.edges.store.lease import Lease
 from bot.edges.store.store import SqlStore
 from bot.edges.store.tables import checks, messages
-from bot.edges.system import SystemClock
+from bot.edges.system import SystemClock, process_name, surely_gone
 from bot.sandbox.cluster.audit import Entry
 from bot.sandbox.cluster.faults import Fault
 from bot.sandbox.cluster.resources import SECRETS
@@ -351,11 +350,12 @@ class Room:
         """While the bot is down: the newest rotation's record is as if its moments lay further back."""
         with self._engine() as engine:
             clock, lease = SystemClock(), Lease(engine)
-            epoch = lease.acquire(socket.gethostname(), now=clock.now(), duration=timedelta(seconds=15))
-            assert epoch is not None
+            lasts = timedelta(seconds=15)
+            epoch = lease.acquire(process_name(), now=clock.now(), duration=lasts, gone=surely_gone)
+            assert epoch is not None, "a bot that was killed is followed at once"
             store = SqlStore(engine, epoch=lambda: epoch, clock=clock)
             store.commit(RecordChange(rotation=change(store.past_rotations(MeshName(MESH), limit=1)[0])))
-            lease.release(socket.gethostname(), epoch=epoch)
+            lease.release(process_name(), epoch=epoch)
 
     def execute(self, statement: str) -> None:
         """While the bot is down: change the database from outside."""
