@@ -111,7 +111,8 @@ def show_plan(console: Console, plan: Plan) -> None:
         f"  old root  {old.fingerprint[:16]} until {old.not_after:%Y-%m-%d %H:%M:%S} UTC", highlight=False
     )
     console.print(
-        f"  new root  {new.fingerprint[:16]} until {new.not_after:%Y-%m-%d %H:%M:%S} UTC", highlight=False
+        f"  new root  {new.fingerprint[:16]} until {new.not_after:%Y-%m-%d %H:%M:%S} UTC, {plan.won}",
+        highlight=False,
     )
     radius = plan.blast_radius
     touched = f"{count(radius.secrets, 'secret')}, {count(radius.proxies, 'proxy')}"

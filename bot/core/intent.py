@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from itertools import zip_longest
 
 from bot.core.ids import MeshName
 
@@ -103,7 +104,7 @@ def _is_detail(word: str) -> bool:
     A bare word is always a mesh: taken for the beginning of a reason, a mistyped one would plan the
     rotation of another.
     """
-    return word.startswith(("lifetime=", "reason=", *QUOTES))
+    return word.lower().startswith(("lifetime=", "reason=", *QUOTES))
 
 
 def _unknown_mesh(word: str, meshes: Sequence[MeshName], *, reason: bool) -> NotUnderstood:
@@ -122,21 +123,38 @@ def _with_details(verb: Verb, mesh: MeshName, words: list[str]) -> Intent | NotU
         return Intent(verb=verb, mesh=mesh)
     lifetime: timedelta | None = None
     rest: list[str] = []
-    for word in words:
-        if word.startswith("lifetime="):
-            read = read_lifetime(word.removeprefix("lifetime="))
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        name, _, value = word.partition("=")
+        if word.lower().startswith("lifetime="):
+            read = read_lifetime(value)
             if isinstance(read, NotUnderstood):
                 return read
             lifetime = read
+        elif word.lower().startswith("reason=") and not rest:
+            rest.append(value)
+        elif not rest and (wrong := _no_option(word, name, following)):
+            return wrong
         else:
             rest.append(word)
-    reason = " ".join(rest).removeprefix("reason=").strip(QUOTES)[:MAX_REASON]
+    reason = " ".join(rest).strip(QUOTES)[:MAX_REASON]
     return Intent(verb=verb, mesh=mesh, lifetime=lifetime, reason=reason, spelled_out=bool(words))
+
+
+def _no_option(word: str, name: str, following: str) -> NotUnderstood | None:
+    """What was meant as an option, and would otherwise begin the reason, with the default in its place."""
+    if word.lower() == "lifetime" and _DURATION.match(following.lower()):
+        return NotUnderstood(sentence=f"Write it in one word: `lifetime={following[:40]}`.")
+    if "=" not in word or not name.isidentifier():
+        return None
+    return NotUnderstood(
+        sentence=f"There is no option `{name[:40]}=`; there are `lifetime=` and `reason=`. "
+        "A reason that begins so goes into quotes."
+    )
 
 
 def read_lifetime(text: str) -> timedelta | NotUnderstood:
     """`10y` or `3650d`; a year is 365 days, as Istio counts."""
-    match = _DURATION.match(text.strip())
+    match = _DURATION.match(text.strip().lower())
     if not match:
         return NotUnderstood(sentence=f"`{text[:40]}` is no lifetime: write `10y` or `3650d`.")
     lifetime = timedelta(days=int(match.group(1)) * (365 if match.group(2) == "y" else 1))

@@ -12,6 +12,7 @@ from enum import StrEnum
 from bot.core.certificates import Certificate, read_bundle
 from bot.core.ids import ClusterUid, Fingerprint, MeshName, PlanDigest
 from bot.core.mesh import ObjectRef, SecretState
+from bot.core.wording import span
 
 FORMAT = 1
 """Of the canonical document; a change of meaning makes it 2, and old approvals void."""
@@ -125,6 +126,12 @@ class Plan:
     def takes(self) -> timedelta:
         """The sum of the steps' estimates."""
         return sum((step.takes for step in self.steps), timedelta())
+
+    @property
+    def won(self) -> str:
+        """`9 years 364 days longer`: what the rotation is for, which may be next to nothing."""
+        longer = self.new_root.not_after - self.old_root.not_after
+        return f"{span(longer)} {'longer' if longer >= timedelta() else 'shorter'}"
 
     def document(self) -> dict[str, object]:
         """What the digest covers: identity, both roots, the secret's bytes, every step and its target.

@@ -5,6 +5,7 @@ opening; their untyped values and their exceptions end here. Bodies stay raw byt
 cost twice the time and would make Python objects of every private key in a list.
 """
 
+import os
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -224,12 +225,16 @@ def from_kubeconfig(path: Path | None = None, *, context: str | None = None) -> 
     """
     settings = _settings()
     name = str(path) if path else None
+    # the library takes several, as in $KUBECONFIG, and leaves out those that are not there
+    if name and not any(Path(one).exists() for one in name.split(os.pathsep)):
+        raise ClusterUnreachable(f"there is no kubeconfig at {path}", hint=_ANOTHER_KUBECONFIG)
     credentials.bound_plugins()
     try:
         _load_kube_config(name, context=context, client_configuration=settings, persist_config=False)
         token = credentials.token_file(name, context)
     except (*_UNUSABLE, PluginHung) as fault:
-        text = translate.cut(str(fault))
+        shapeless = isinstance(fault, TypeError | AttributeError)
+        text = "it is not written as a kubeconfig is" if shapeless else translate.cut(str(fault))
         raise ClusterUnreachable(
             f"{name or 'the default kubeconfig'} cannot be used: {text}",
             hint=_LOG_IN if isinstance(fault, PluginHung) else _ANOTHER_KUBECONFIG,

@@ -273,6 +273,22 @@ def test_a_broken_kubeconfig_is_unreachable_and_named(tmp_path: Path, text: str)
     assert "ROOTKEEPER_KUBECONFIG" in fault.value.hint
 
 
+def test_a_kubeconfig_that_is_not_there_is_told_as_that(tmp_path: Path) -> None:
+    with pytest.raises(ClusterUnreachable) as told:
+        KubeClient.from_kubeconfig(tmp_path / "typo")
+
+    assert told.value.message == f"there is no kubeconfig at {tmp_path / 'typo'}"
+
+
+def test_a_kubeconfig_of_one_string_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("nonsense")
+
+    with pytest.raises(ClusterUnreachable) as told:
+        KubeClient.from_kubeconfig(tmp_path / "config")
+
+    assert told.value.message == f"{tmp_path / 'config'} cannot be used: it is not written as a kubeconfig is"
+
+
 def test_a_kubeconfig_without_the_context_is_unreachable(tmp_path: Path) -> None:
     with pytest.raises(ClusterUnreachable, match="elsewhere"):
         KubeClient.from_kubeconfig(write_kubeconfig(tmp_path, 1), context="elsewhere")

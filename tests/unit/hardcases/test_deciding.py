@@ -335,6 +335,10 @@ UNDERSTOOD: list[tuple[str, tuple[MeshName, ...], Intent]] = [
     ("transition", ONE, wanted(Verb.TRANSITION)),
     ("transition dev", TWO, wanted(Verb.TRANSITION, "dev")),
     ("transition prod lifetime=10y", ONE, wanted(Verb.TRANSITION, lifetime=10 * YEAR, spelled_out=True)),
+    ("transition prod Lifetime=10Y Reason=soon", ONE,
+     wanted(Verb.TRANSITION, lifetime=10 * YEAR, reason="soon", spelled_out=True)),
+    ("transition prod it ends soon; INC=4711", ONE,
+     wanted(Verb.TRANSITION, reason="it ends soon; INC=4711", spelled_out=True)),
     ("transition lifetime=90d", ONE, wanted(Verb.TRANSITION, lifetime=90 * DAY, spelled_out=True)),
     ("transition prod lifetime=20y it ends soon", ONE,
      wanted(Verb.TRANSITION, lifetime=20 * YEAR, reason="it ends soon", spelled_out=True)),
@@ -352,6 +356,9 @@ def test_it_understands(text: str, meshes: tuple[MeshName, ...], expected: Inten
 ASKED_BACK: list[tuple[str, tuple[MeshName, ...], str]] = [
     # text, meshes, a word that the answer has in it
     ("chekc", ONE, "check"),
+    ("transition prod mode=renew", ONE, "There is no option `mode=`"),
+    ("transition prod lifetime=10y mode=renew it ends", ONE, "There is no option `mode=`"),
+    ("transition prod lifetime 5y", ONE, "Write it in one word: `lifetime=5y`."),
     ("transistion prod", ONE, "transition"),
     ("verfy", ONE, "verify"),
     ("cancle", ONE, "cancel"),

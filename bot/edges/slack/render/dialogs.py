@@ -99,7 +99,10 @@ def rejection_dialog(rotation_id: RotationId, *, channel: str) -> Block:
         "submit": plain_text("Reject", 24),
         "close": plain_text("Not now", 24),
         "blocks": [
-            section("This request ends, and nothing is changed. Your reason is shown on the card."),
+            section(
+                "This request ends, and nothing is changed. Your reason is shown on the card. "
+                "Your own request is not rejected but cancelled: the button is beside this one."
+            ),
             _reason("Why not?", plain("not during the freeze; ask again on Monday", 150)),
         ],
     }

@@ -77,7 +77,7 @@ def _proposed(rotation: Rotation) -> str:
     plan = rotation.plan
     return (
         f"The root certificate of *{safe(rotation.mesh, 60)}* would be extended: same key, "
-        f"valid until {date(plan.new_root.not_after)} instead of {date(plan.old_root.not_after)}.\n"
+        f"valid until {date(plan.new_root.not_after)} instead of {date(plan.old_root.not_after)}, {plan.won}.\n"
         f"*Nothing has changed yet.* Somebody else must press *Approve* before "
         f"{moment(rotation.expires_at)}; it then starts at once and takes about {span(plan.takes)}."
     )
