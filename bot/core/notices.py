@@ -129,8 +129,11 @@ def due_notice(
 
 
 def _today(at: datetime | None, now: datetime) -> bool:
-    """Days are UTC's: a schedule of any zone then has one of its own each day."""
-    return at is not None and at.date() >= now.date()
+    """Days are UTC's: a schedule of any zone then has one of its own each day.
+
+    A moment of another day that lies ahead is a wrong clock's, and silences nobody.
+    """
+    return at is not None and at.date() == now.date()
 
 
 def due_reminder(rotation: Rotation, now: datetime) -> bool:

@@ -279,10 +279,11 @@ class CheckRecord:
 def overtaken_at(check: CheckRecord, rotations: Iterable[Rotation], *, now: datetime) -> datetime | None:
     """When the mesh was last changed by a rotation that ended after the check's look began; None for never.
 
-    `rotations` are of the check's mesh. An end that lies ahead of now is a wrong clock's, and is not obeyed.
+    `rotations` are of the check's mesh. A time that lies ahead of now is a wrong clock's: such an end is
+    not obeyed, and such a check came before every end.
     """
     ends = (r.finished_at for r in rotations if r.changed_the_cluster and r.finished_at is not None)
-    return max((end for end in ends if check.at < end <= now), default=None)
+    return max((end for end in ends if end <= now and (check.at < end or check.at > now)), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from bot.core.wording import span
 Leaf = Certificate | LoadedCertificate
 
 USUAL_RATIO = 0.5
-"""The share of its life that is left when a leaf is renewed: Citadel, the node agent and istiod alike."""
+"""The share of its life that is left when Citadel renews a leaf."""
 
 MIN_GRACE = timedelta(minutes=10)
 """Citadel's least time before the end, for leaves that live for minutes."""
@@ -51,8 +51,12 @@ class Renewal:
         return leaf.not_after - self._grace(leaf)
 
     def overdue(self, leaf: Leaf, at: datetime) -> bool:
-        """Whether half of the time for its renewal is gone: no slow kubelet and no long queue takes that."""
-        return leaf.not_after - at < self._grace(leaf) / 2
+        """Whether half of the time for its renewal is gone: no slow kubelet and no long queue takes that.
+
+        Of leaves that live for minutes Citadel's least time is most of their life, and a quarter is late.
+        """
+        life = leaf.not_after - leaf.not_before
+        return leaf.not_after - at < min(self._grace(leaf) / 2, life * max(self.ratio / 2, 0.25))
 
     def _grace(self, leaf: Leaf) -> timedelta:
         return max((leaf.not_after - leaf.not_before) * self.ratio, MIN_GRACE)
@@ -154,11 +158,14 @@ def _served(snapshot: MeshSnapshot) -> Iterator[InUse]:
 def _in_proxies(snapshot: MeshSnapshot, expected: Certificate | None) -> Iterator[InUse]:
     known = Known.of(snapshot, expected) if expected else None
     kept = keeping(snapshot)
+    has_agents = any(workload.label("istio") == "nodeagent" for workload in snapshot.workloads)
     for proxy in snapshot.proxies:
         name = f"{proxy.pod.ref.namespace}/{proxy.pod.ref.name}"
         left = why_left_alone(proxy.pod.ref.namespace, proxy.pod.service_account, kept)
         if not proxy.asked or not proxy.leaves or (left and not (known and has_of_this_ca(proxy, known))):
             continue
+        if has_agents and not any(each.startswith("istio.") for each in proxy.pod.secret_volumes):
+            continue  # it asks the node agent, whose times are flags of its own: an hour before the end in 1.1
         yield InUse(
             holder=Holder.PROXY,
             what=f"proxy of {name}",

@@ -5,13 +5,20 @@ The words alone are no secret: OpenSSL's `Expecting: ANY PRIVATE KEY` is an ever
 
 import re
 
-_KEY = re.compile(
+_HEADING = (
     # A PEM heading, whole or with one end cut off, or the words with what follows a heading.
-    r"BEGIN [A-Z0-9 ]*PRIVATE KEY|PRIVATE KEY-----|PRIVATE KEY[^A-Za-z0-9]{1,20}[A-Za-z0-9+/]{40}"
+    r"BEGIN [A-Z0-9 ]{{0,20}}PRIVATE KEY|PRIVATE KEY-----|PRIVATE KEY[^A-Za-z0-9]{{1,20}}[A-Za-z0-9+/]{{{body}}}"
     # The words in base64, at each of its three alignments: how a Secret's data is quoted.
     r"|UFJJVkFURSBLRV|BSSVZBVEUgS0VZ|QUklWQVRFIEtFW"
 )
-_TOKEN = re.compile(r"xox[abeprs]-[0-9A-Za-z-]{6,}|xapp-[0-9A-Za-z-]{6,}")
+_KEY = re.compile(_HEADING.format(body=40))
+_SURELY_KEY = re.compile(_HEADING.format(body=52))
+"""A dozen letters more, which the escapes of a document may add: what `without_secrets` has let through
+must not look like a key in the text that is written."""
+# Names of workloads may hold the letters (`ricxapp-trafficxapp`); a token has digits and capitals there.
+_TOKEN = re.compile(
+    r"(?<![0-9A-Za-z])(?:xox[abeprs]-[0-9A-Za-z-]{6,}|xapp-[0-9]-[A-Z][0-9A-Z]{5,}[0-9A-Za-z-]*)"
+)
 
 KEY_WITHHELD = "(withheld: it held a private key)"
 TOKEN_WITHHELD = "(a Slack token, withheld)"  # noqa: S105 - what stands in a token's place
@@ -24,4 +31,4 @@ def without_secrets(text: str) -> str:
 
 def tells_a_secret(text: str) -> bool:
     """Whether a private key or a Slack token stands in it."""
-    return bool(_KEY.search(text) or _TOKEN.search(text))
+    return bool(_SURELY_KEY.search(text) or _TOKEN.search(text))

@@ -37,6 +37,9 @@ AFTER_FAULT = timedelta(seconds=5)
 REST = 3
 """After a look that took long, a waiting step rests for so many times as long: a mesh of thousands of
 secrets is not read without a pause."""
+LONGEST_REST = timedelta(minutes=5)
+"""However long a look took by a clock that may have been set, and whatever a busy server asks for: who
+rests is woken by nothing else, and nobody would be asked when its deadline passes."""
 LATELY = 5
 """How many of a mesh's rotations may have left the Lease behind: one, and some that never started."""
 
@@ -80,6 +83,10 @@ def advance(stage: Stage, rotation_id: RotationId) -> Outcome:
             return Done()
 
 
+def _wait(rest: timedelta) -> Wait:
+    return Wait(after=min(rest, LONGEST_REST))
+
+
 def _without_mesh(stage: Stage, rotation: Rotation) -> Outcome:
     """Somebody took the mesh out of the settings: nothing can be done to it, and nobody may wonder why."""
     now = stage.clock.now()
@@ -108,7 +115,7 @@ def _start(stage: Stage, mesh: MeshPorts, rotation: Rotation) -> Outcome:
         reasons = why_stale(rotation.plan, draft)
     except (ClusterUnreachable, OutcomeUnknown) as fault:
         _hold_up(stage, rotation, fault)
-        return Wait(after=fault.retry_after or AFTER_FAULT)
+        return _wait(fault.retry_after or AFTER_FAULT)
     except ClusterError as fault:
         reasons = (fault.message,)
     if reasons:
@@ -185,7 +192,7 @@ def _attempt(
         if state.overdue(now):
             return _overdue(stage, run, stragglers=state.stragglers, note=fault.message)
         _note(stage, run, fault)
-        return Wait(after=fault.retry_after or AFTER_FAULT)
+        return _wait(fault.retry_after or AFTER_FAULT)
     except ClusterError as fault:
         reason = _sentences(f"{step.title}: {fault.message}", fault.hint)
         if unwritten(run):
@@ -241,7 +248,7 @@ def _prove(stage: Stage, run: Run) -> Outcome:
     elif state != run.state:
         stage.store.commit(_quietly(run, state))
     looked = stage.clock.now() - run.now
-    return Wait(after=max(stage.poll_interval, REST * looked))
+    return _wait(max(stage.poll_interval, REST * looked))
 
 
 def _impatient(run: Run) -> bool:

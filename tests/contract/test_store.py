@@ -271,6 +271,13 @@ def test_a_mesh_that_was_never_checked_has_no_last_check(record: Record) -> None
     assert record.store.last_check(PROD) is None
 
 
+def test_a_check_that_a_clock_told_ahead_is_the_last_only_until_the_next(record: Record) -> None:
+    record.store.commit(Change(check=check(NOW + timedelta(days=30), ok=True)))
+    record.store.commit(Change(check=check(NOW, ok=True)))
+
+    assert record.store.last_check(PROD) == replace(check(NOW, ok=True), last_success=NOW)
+
+
 def test_the_last_check_knows_the_last_one_that_ran(record: Record) -> None:
     record.store.commit(Change(check=check(NOW, ok=True)))
     record.store.commit(Change(check=check(NOW + MINUTE, ok=False)))

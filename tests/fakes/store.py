@@ -123,10 +123,10 @@ class FakeStore:
 
     def last_check(self, mesh: MeshName) -> CheckRecord | None:
         with self._lock:
-            checks = sorted((c for c in self._contents.checks if c.mesh == mesh), key=lambda c: c.at)
+            checks = [c for c in self._contents.checks if c.mesh == mesh]
         if not checks:
             return None
-        last_success = max((c.at for c in checks if c.ok), default=checks[-1].last_success)
+        last_success = next((c.at for c in reversed(checks) if c.ok), checks[-1].last_success)
         return replace(checks[-1], last_success=last_success)
 
     def notices(self, mesh: MeshName) -> NoticeMemory:

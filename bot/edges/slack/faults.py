@@ -34,8 +34,10 @@ class Kind(StrEnum):
     PASSING = "passing"
     """Slack or the network, for now: back off and try again."""
     REFUSED = "refused"
-    """A no whose word is not known here (workspaces have policies of their own): tried for a while, then
+    """A no whose word is not known here (workspaces have policies of their own): tried for a day, then
     given up, or it would hold up everything that follows it."""
+    UNDRAWN = "undrawn"
+    """A bug of ours: tried for minutes, then given up, likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,9 @@ _KINDS = {
         "access_denied",
         "ekm_access_denied",
         "org_login_required",
+        "two_factor_setup_required",
+        "enterprise_is_restricted",
+        "posting_to_channel_denied",
         "team_access_not_granted",
     ),
     Kind.UNSAYABLE: (
@@ -103,6 +108,7 @@ _KINDS = {
         "request_timeout",
         "team_added_to_org",
         "accesslimited",
+        "message_limit_exceeded",
     ),
 }
 _WORD = re.compile("[a-z][a-z0-9_]{0,79}")

@@ -46,8 +46,9 @@ CLOSED_FOR = timedelta(minutes=1)
 """Between tries when a person has to do something first: invite the bot, unarchive, a new token."""
 FILE_TRIES = 5
 """Half a minute; then a message says it: the way to Slack's file servers may be closed for good."""
-MOST_REFUSALS = 12
-"""Twenty minutes with the back-off; then the rest of the thread goes on without it."""
+MOST_TRIES = 12
+"""Twenty minutes with the back-off, of what is refused or not drawn; then the rest of the thread may go
+on without it."""
 WAIT_FOR_ANCHOR = timedelta(minutes=1)
 """A reply whose thread is gone waits this long for a new one, then stands in the channel by itself."""
 
@@ -172,7 +173,7 @@ class Poster:
             raise
         except Exception as error:  # noqa: BLE001  (a message that cannot be drawn must not stop the others)
             _log.error("message not drawn", reference=_reference(queued), exc_info=error)
-            self._put_back(queued, Fault(kind=Kind.REFUSED, code=f"bug, {_reference(queued)}"), now=now)
+            self._put_back(queued, Fault(kind=Kind.UNDRAWN, code=f"bug, {_reference(queued)}"), now=now)
             return False
         if told is None:
             return False
@@ -277,9 +278,10 @@ class Poster:
     def _put_back(self, queued: Queued, fault: Fault, *, now: datetime) -> None:
         """Not told: later, or never."""
         said: dict[str, Any] = {"id": queued.id, "subject": queued.message.subject, "fault": fault.code}
-        stale = now - queued.created_at >= STALE_AFTER and isinstance(queued.message.content, FLEETING)
-        refused = fault.kind is Kind.REFUSED and queued.attempts >= MOST_REFUSALS
-        if fault.kind is Kind.UNSAYABLE or refused or stale:
+        old = now - queued.created_at >= STALE_AFTER
+        stale = old and isinstance(queued.message.content, FLEETING)
+        hopeless = fault.kind is Kind.UNDRAWN or (fault.kind is Kind.REFUSED and old)
+        if fault.kind is Kind.UNSAYABLE or stale or (hopeless and queued.attempts >= MOST_TRIES):
             self._outbox.given_up(queued, now=now, fault=fault.code)
             self._troubles.pop(_key(queued), None)
             _log.error("message given up", **said)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, func, insert, select, true, update
+from sqlalchemy import Connection, Engine, Select, insert, select, true, update
 
 from bot.core.ids import MeshName, RotationId
 from bot.core.record import Change, CheckRecord, Given, NoticeMemory
@@ -86,12 +86,15 @@ class SqlStore:
         return self._rotations(query.order_by(rotations.c.created_at.desc(), rotations.c.id.desc()))
 
     def last_check(self, mesh: MeshName) -> CheckRecord | None:
-        """The latest check of a mesh, which also knows the latest one that ran."""
-        of_mesh = select(checks.c.format, checks.c.body).where(checks.c.mesh == mesh)
+        """The check of a mesh that was recorded last, which also knows the last one that ran.
+
+        Not by their times: one that a clock told ahead would be the last until that time has come.
+        """
+        of_mesh = select(checks).where(checks.c.mesh == mesh).order_by(checks.c.id.desc()).limit(1)
         with reading(self._engine) as connection:
-            row = connection.execute(of_mesh.order_by(checks.c.at.desc(), checks.c.id.desc())).first()
-            succeeded = select(func.max(checks.c.at)).where(checks.c.mesh == mesh, checks.c.ok == true())
-            last_success = connection.execute(succeeded).scalar()
+            row = connection.execute(of_mesh).first()
+            ran = connection.execute(of_mesh.where(checks.c.ok == true())).first()
+        last_success = ran.at if ran else None
         if row is None:
             return None
         check = decode(CheckRecord, _stored(row, CheckRecord))

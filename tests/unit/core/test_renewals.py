@@ -9,11 +9,12 @@ from bot.core.certificates import Certificate
 from bot.core.checks import table
 from bot.core.checks.rule import Check
 from bot.core.checks.table import PREFLIGHT, RENEWALS, ROUTINE, VERIFICATION
-from bot.core.findings import overall
-from bot.core.mesh import MeshSnapshot
+from bot.core.findings import Verdict, overall
+from bot.core.mesh import MeshSnapshot, ObjectRef
 from bot.core.notices import SETTLING, holders_of_no_account
-from bot.core.renewals import Renewal
+from bot.core.renewals import Renewal, judge_renewals
 from bot.core.reports import first_break
+from bot.core.verification import Holder
 from tests.unit.core.builders import (
     SYSTEM,
     a_citadel,
@@ -24,6 +25,7 @@ from tests.unit.core.builders import (
     a_root,
     a_secret,
     a_served,
+    a_workload,
     bundle,
     found,
     loaded,
@@ -122,8 +124,29 @@ def test_the_time_for_it_is_what_citadels_flag_says(flag: str, at: float, before
 def test_a_certificate_for_minutes_is_given_citadels_least_time() -> None:
     short = a_leaf(since=NOW, until=NOW + 12 * MINUTE)
 
-    assert not Renewal.of(a_mesh()).overdue(short, NOW + 6 * MINUTE)
-    assert Renewal.of(a_mesh()).overdue(short, NOW + 8 * MINUTE)
+    assert not Renewal.of(a_mesh()).overdue(short, NOW + 8 * MINUTE)
+    assert Renewal.of(a_mesh()).overdue(short, NOW + 10 * MINUTE)
+
+
+@pytest.mark.parametrize("minutes", [2, 5, 8])
+def test_a_certificate_that_is_renewed_at_every_resync_is_not_overdue(minutes: int) -> None:
+    short = a_leaf(since=NOW, until=NOW + minutes * MINUTE)
+
+    assert not Renewal.of(a_mesh()).overdue(short, NOW + MINUTE)
+
+
+@pytest.mark.parametrize(("mounts", "judged"), [((), False), (("istio.default",), True)])
+def test_a_proxy_that_asks_the_node_agent_is_left_to_its_times(
+    mounts: tuple[str, ...],
+    judged: bool,  # noqa: FBT001
+) -> None:
+    proxy = replace(a_proxy(leaves=(loaded(OVERDUE),)), pod=replace(a_proxy().pod, secret_volumes=mounts))
+    agent = a_workload("nodeagent", ref=ObjectRef(kind="DaemonSet", namespace=SYSTEM, name="istio-nodeagent"))
+    mesh = a_mesh(workloads=(a_citadel("--self-signed-ca=true"), agent), proxies=(proxy,))
+
+    found = judge_renewals(mesh, the_root(), Holder.PROXY)
+
+    assert [one.verdict for one in found] == ([Verdict.NOT_OK] if judged else [])
 
 
 # --- whose it is --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from bot.core.rotation import Rotation
 from bot.edges.store.guard import refuse_secrets, withheld
 from bot.edges.store.records import Stored, decode, decode_content, encode
 from bot.errors import StoreError
-from tests.contract.store_samples import NOW, PRIVATE_KEY, PROD, a_rotation
+from tests.contract.store_samples import NOW, PRIVATE_KEY, PROD, a_rotation, an_event
 
 # --- documents -------------------------------------------------------------------------------
 
@@ -153,6 +153,7 @@ def test_a_secret_is_refused_wherever_it_hides(value: object) -> None:
         "set SLACK_BOT_TOKEN to a token that begins with xoxb-…",
         "the private key does not match",
         "no start line:Expecting: ANY PRIVATE KEY",
+        {"name": "ricxapp-trafficxapp", "secret": "ricxapp/istio.ricxapp-hwxapp", "mesh": "xapp-onboarder"},
         None,
         7,
         {"n": 2**127},
@@ -161,6 +162,14 @@ def test_a_secret_is_refused_wherever_it_hides(value: object) -> None:
 def test_what_only_speaks_of_secrets_is_not(value: object) -> None:
     refuse_secrets(value)
     assert withheld(value) == value
+
+
+@pytest.mark.parametrize("cut", range(30, 50))
+@pytest.mark.parametrize("escaped", ["\n", " ", "\u2019"])
+def test_what_the_text_keeps_the_document_may_hold(escaped: str, cut: int) -> None:
+    event = an_event(a=f"ANY PRIVATE KEY{escaped}{'a' * cut}")
+
+    refuse_secrets(encode(event).body)
 
 
 def test_a_document_is_written_without_the_secrets_in_its_text() -> None:

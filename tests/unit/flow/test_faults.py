@@ -1,11 +1,12 @@
 """Faults of the network and of rights: what may pass is waited out, what cannot ends or pauses it."""
 
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
 from bot.core.approval import Act
-from bot.core.mesh import Part
+from bot.core.mesh import MeshSnapshot, Part
 from bot.core.progress import Wait
 from bot.core.rotation import RotationState
 from bot.errors import (
@@ -17,6 +18,8 @@ from bot.errors import (
     ObjectAbsent,
     OutcomeUnknown,
 )
+from bot.flow.advance import LONGEST_REST
+from bot.flow.ports import ClusterReader
 from tests.unit.flow.world import World, unchanged
 
 SOON = timedelta(minutes=1)
@@ -57,6 +60,35 @@ def test_row_36_the_api_servers_own_wish_when_to_come_back_is_honoured() -> None
     world.cluster.fail("read", busy)
 
     assert world.advance() == Wait(after=timedelta(seconds=42))
+
+
+def test_no_rest_outlasts_minutes_whatever_a_server_asks_for_or_a_clock_says() -> None:
+    world = World()
+    world.running("await-secrets", each=world.cluster.settle)
+    busy = ClusterUnreachable("429", retry_after=timedelta(days=1))
+    world.cluster.fail("read", busy)
+
+    asked_for = world.advance()
+    world.advance()  # the step's own act; from here on it waits
+    world.reader = cast("ClusterReader", SetForward(world))
+    long_look = world.advance()
+
+    assert asked_for == long_look == Wait(after=LONGEST_REST)
+
+
+class SetForward:
+    """The cluster; during a look somebody sets the clock."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def read(self, parts: frozenset[Part]) -> MeshSnapshot:
+        seen = self.world.cluster.read(parts)
+        self.world.clock.pass_by(timedelta(minutes=10))
+        return seen
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.world.cluster, name)
 
 
 def test_a_fault_that_may_pass_is_shown_on_the_card_and_not_told() -> None:
