@@ -1,7 +1,8 @@
 """What the bot must be allowed, and what it must not be: one table for `doctor`, manifests and tests.
 
-Every request of this edge is a row here (a test holds it against an audit log), and the RBAC in
-manifests/ grants exactly these rows. A control plane with other names needs rows of its own.
+Every request of this edge for an object is a row here (a test holds it against an audit log), and the
+RBAC in manifests/ grants exactly these rows. `/version` and `/apis` are open to every account by
+Kubernetes' `system:discovery`. A control plane with other names needs rows of its own.
 """
 
 from collections.abc import Iterable
