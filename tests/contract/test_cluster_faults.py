@@ -24,7 +24,7 @@ from bot.sandbox.cluster import (
     running_cluster,
 )
 from bot.sandbox.cluster.objects import Json, labels_of, name_of, path
-from bot.sandbox.cluster.resources import PODS, SECRETS
+from bot.sandbox.cluster.resources import DEPLOYMENTS, PODS, SECRETS
 
 CA_SECRET = "/api/v1/namespaces/istio-system/secrets/istio-ca-secret"
 CITADEL = "/apis/apps/v1/namespaces/istio-system/deployments/istio-citadel"
@@ -264,14 +264,28 @@ def test_a_rollout_can_get_stuck_and_then_the_old_pod_stays(
     patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
 
     assert wire.ask("PATCH", CITADEL, patch, **MERGE).code == 200
-    eventually(lambda: len(citadels(wire)) == 2)
-    time.sleep(0.3)
 
-    new = next(each for each in citadels(wire) if name_of(each) not in before)
-    states = path(new, "status", "containerStatuses") or [{}]
-    assert path(states[0], "state", "waiting", "reason") == reason
-    status = wire.ask("GET", CITADEL).body["status"]
-    assert (status["replicas"], status["updatedReplicas"], status["readyReplicas"]) == (2, 1, 1)
+    def stuck() -> bool:
+        new = [each for each in citadels(wire) if name_of(each) not in before]
+        states = (path(new[0], "status", "containerStatuses") if new else None) or [{}]
+        return (len(new), path(states[0], "state", "waiting", "reason")) == (1, reason) and counted() == (
+            2,
+            1,
+            1,
+        )
+
+    def counted() -> tuple[int, int, int]:
+        [found] = wire.cluster.do(
+            lambda it: [
+                each
+                for each in it.store.values(DEPLOYMENTS, "istio-system")
+                if name_of(each) == "istio-citadel"
+            ]
+        )
+        status = found["status"]
+        return status["replicas"], status.get("updatedReplicas", 0), status["readyReplicas"]
+
+    eventually(stuck)
 
 
 def citadels(wire: Wire) -> list[Json]:
