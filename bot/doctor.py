@@ -10,6 +10,7 @@ from bot.edges.kube import examine as cluster
 from bot.edges.metrics import Metrics
 from bot.edges.slack import examine as slack_edge
 from bot.edges.store.audit import verify_chain
+from bot.edges.store.engine import why_not_made
 from bot.edges.system import SystemClock
 from bot.errors import DatabaseAbsent, RootkeeperError
 from bot.settings import Settings
@@ -52,6 +53,14 @@ def _database(settings: Settings) -> Finding:
         verdict = verify_chain(record.engine)
         record.engine.dispose()
     except DatabaseAbsent as fault:
+        if obstacle := why_not_made(settings.database_url.get_secret_value()):
+            return Finding(
+                check_id="doctor.database",
+                verdict=Verdict.NOT_OK,
+                severity=Severity.CRITICAL,
+                summary=f"{fault.message}, and none can be made: {obstacle}",
+                hint="Its directory must exist or be makeable, belong to the bot's user and allow writing.",
+            )
         # Before its first start that is as it should be; afterwards it is a wrong address.
         return Finding(
             check_id="doctor.database",

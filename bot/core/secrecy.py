@@ -15,10 +15,9 @@ _KEY = re.compile(_HEADING.format(body=40))
 _SURELY_KEY = re.compile(_HEADING.format(body=52))
 """A dozen letters more, which the escapes of a document may add: what `without_secrets` has let through
 must not look like a key in the text that is written."""
-# Names of workloads may hold the letters (`ricxapp-trafficxapp`); a token has digits and capitals there.
-_TOKEN = re.compile(
-    r"(?<![0-9A-Za-z])(?:xox[abeprs]-[0-9A-Za-z-]{6,}|xapp-[0-9]-[A-Z][0-9A-Z]{5,}[0-9A-Za-z-]*)"
-)
+# Names of workloads may hold the letters of the second kind (`ricxapp-trafficxapp`); a token has a digit and
+# capitals behind them. What stands before is no help: in quoted text that is the letter of an escape.
+_TOKEN = re.compile(r"xox[abeprs]-[0-9A-Za-z-]{6,}|xapp-[0-9]-[A-Z][0-9A-Z]{5,}[0-9A-Za-z-]*")
 
 KEY_WITHHELD = "(withheld: it held a private key)"
 TOKEN_WITHHELD = "(a Slack token, withheld)"  # noqa: S105 - what stands in a token's place

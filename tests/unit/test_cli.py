@@ -345,6 +345,19 @@ def test_doctor_makes_no_database_and_says_where_there_is_none(
     assert cluster.effects == []
 
 
+def test_doctor_says_where_no_database_can_be_made(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a-file").touch()
+    monkeypatch.setenv("ROOTKEEPER_DATABASE_URL", f"sqlite:///{tmp_path}/a-file/below/record.db")
+
+    result = run("doctor")
+
+    assert f"none can be made: {tmp_path}/a-file is no directory" in result.stdout
+    assert result.exit_code == 1
+    assert cluster.effects == []
+
+
 def test_doctor_gives_each_missing_setting_a_line_of_its_own(cluster: FakeCluster) -> None:
     lines = run("doctor").stdout.splitlines()
 

@@ -388,7 +388,10 @@ def rotator(scene: Scene) -> Judged | None:
     if not has:
         return skipped(f"Citadel {scene.authority.version} never extends its root by itself")
     if _rotator_disabled(container):
-        return not_ok(f"this Citadel's own rotator is switched off ({ROTATOR_INTERVAL})")
+        return not_ok(
+            f"this Citadel's own rotator is switched off ({ROTATOR_INTERVAL})",
+            hint="Somebody wanted that: then the root has to be rotated by hand in time, as here.",
+        )
     hidden = [each for each in (ROTATOR_INTERVAL, ROTATOR_PERCENTILE) if from_elsewhere(container, each)]
     if hidden:
         named = " and ".join(hidden)

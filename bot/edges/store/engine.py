@@ -67,6 +67,15 @@ def _parse(url: str) -> URL:
         ) from error
 
 
+def why_not_made(url: str) -> str:
+    """Why a database that is not there yet could not be made; empty when it could, as far as can be seen."""
+    path = Path(_parse(url).database or "").absolute()
+    place = next(each for each in path.parents if each.exists())
+    if not place.is_dir():
+        return f"{place} is no directory"
+    return "" if os.access(place, os.W_OK | os.X_OK) else f"{place} may not be written to"
+
+
 _MAGIC = b"SQLite format 3\0"
 
 

@@ -136,6 +136,8 @@ def test_a_damaged_document_is_told(body: str) -> None:
         {"xoxb-1234567890": 1},
         "bearer xapp-1-A0B1C2-99",
         "xoxe-1-abcdefgh",
+        "cannot read\\nxoxb-1234567890-ABC",
+        "token%3Dxapp-1-A0B1C2D3-99-0a",
         "LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVktLS0tLQo=",
         "eFBSSVZBVEUgS0VZ",
         "eHhQUklWQVRFIEtFWQ==",
