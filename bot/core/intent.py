@@ -132,7 +132,7 @@ def _with_details(verb: Verb, mesh: MeshName, words: list[str]) -> Intent | NotU
             lifetime = read
         elif word.lower().startswith("reason=") and not rest:
             rest.append(value)
-        elif not rest and (wrong := _no_option(word, name, following)):
+        elif wrong := _no_option(word, name, following, begins=not rest):
             return wrong
         else:
             rest.append(word)
@@ -140,11 +140,16 @@ def _with_details(verb: Verb, mesh: MeshName, words: list[str]) -> Intent | NotU
     return Intent(verb=verb, mesh=mesh, lifetime=lifetime, reason=reason, spelled_out=bool(words))
 
 
-def _no_option(word: str, name: str, following: str) -> NotUnderstood | None:
-    """What was meant as an option, and would otherwise begin the reason, with the default in its place."""
-    if word.lower() == "lifetime" and _DURATION.match(following.lower()):
-        return NotUnderstood(sentence=f"Write it in one word: `lifetime={following[:40]}`.")
-    if "=" not in word or not name.isidentifier():
+def _no_option(word: str, name: str, following: str, *, begins: bool) -> NotUnderstood | None:
+    """What was meant as an option, and would otherwise be read as the reason, with the default in its place."""
+    value = following.lower().strip("=:")
+    if word.lower().strip("-=:") == "lifetime" and (_DURATION.match(value) or following in ("=", ":")):
+        return NotUnderstood(sentence=f"Write it in one word: `lifetime={value[:40] or '10y'}`.")
+    if word.startswith("--"):
+        return NotUnderstood(
+            sentence=f"Options have no dashes here, as in `lifetime=10y`; `{word[:40]}` has."
+        )
+    if not begins or "=" not in word or not name.isidentifier():
         return None
     return NotUnderstood(
         sentence=f"There is no option `{name[:40]}=`; there are `lifetime=` and `reason=`. "

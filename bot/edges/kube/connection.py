@@ -226,7 +226,7 @@ def from_kubeconfig(path: Path | None = None, *, context: str | None = None) -> 
     settings = _settings()
     name = str(path) if path else None
     # the library takes several, as in $KUBECONFIG, and leaves out those that are not there
-    if name and not any(Path(one).exists() for one in name.split(os.pathsep)):
+    if name and not any(_may_be_there(Path(one)) for one in name.split(os.pathsep)):
         raise ClusterUnreachable(f"there is no kubeconfig at {path}", hint=_ANOTHER_KUBECONFIG)
     credentials.bound_plugins()
     try:
@@ -240,6 +240,16 @@ def from_kubeconfig(path: Path | None = None, *, context: str | None = None) -> 
             hint=_LOG_IN if isinstance(fault, PluginHung) else _ANOTHER_KUBECONFIG,
         ) from None
     return _connected(settings, TokenFile(token) if token else None)
+
+
+def _may_be_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # it may not be asked: reading it will say so
+        return True
+    return True
 
 
 def in_cluster() -> Connection:

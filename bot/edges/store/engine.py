@@ -67,10 +67,23 @@ def _parse(url: str) -> URL:
         ) from error
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:  # such as another user's directory, which may not be entered
+        raise StoreError(
+            f"the database file {path} cannot be looked at: {error.strerror}",
+            hint="Run this as the bot's user, or name another database in ROOTKEEPER_DATABASE_URL.",
+        ) from error
+    return True
+
+
 def why_not_made(url: str) -> str:
     """Why a database that is not there yet could not be made; empty when it could, as far as can be seen."""
     path = Path(_parse(url).database or "").absolute()
-    place = next(each for each in path.parents if each.exists())
+    place = next(each for each in path.parents if os.path.exists(each))  # noqa: PTH110 - False where it may not be asked
     if not place.is_dir():
         return f"{place} is no directory"
     return "" if os.access(place, os.W_OK | os.X_OK) else f"{place} may not be written to"
@@ -90,7 +103,7 @@ def _prepare_file(url: URL, *, must_exist: bool) -> None:
             hint="Write the URL like sqlite:////var/lib/rootkeeper/record.db.",
         )
     path = Path(url.database)
-    if must_exist and not path.exists():
+    if must_exist and not _is_there(path):
         raise DatabaseAbsent(
             f"there is no database at {path.absolute()}",
             hint="Name the bot's own in ROOTKEEPER_DATABASE_URL, or run this where the bot runs.",

@@ -26,7 +26,7 @@ from bot.edges.store.migrate import LATEST, upgrade
 from bot.edges.store.outbox import SqlOutbox
 from bot.edges.store.scripts import MIGRATIONS
 from bot.edges.store.store import SqlStore
-from bot.errors import LostRace, NotLeader, StoreError
+from bot.errors import DatabaseAbsent, LostRace, NotLeader, StoreError
 from tests.contract.store_record import MINUTE, StoppedClock, a_store
 from tests.contract.store_samples import NOW, PRIVATE_KEY, PROD, a_card, a_milestone, a_rotation, an_event
 
@@ -95,6 +95,20 @@ def test_every_connection_has_the_pragmas(engine: Engine, pragma: str, value: ob
     with reading(engine) as first, reading(engine) as second:
         assert first.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
         assert second.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+
+
+def test_a_database_that_may_not_be_looked_at_is_not_called_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shut(_path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied")  # the tests may run as root, who may
+
+    monkeypatch.setattr(Path, "stat", shut)
+
+    with pytest.raises(StoreError, match="cannot be looked at: Permission denied") as fault:
+        open_database(f"sqlite:///{tmp_path}/record.db", must_exist=True)
+
+    assert not isinstance(fault.value, DatabaseAbsent)
 
 
 def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
