@@ -257,14 +257,17 @@ class _Unread:
     """The variables on it and on those that it runs over."""
 
 
+_NEXT_SETTING = re.compile(rf"\n\s*(?:export\s+)?(?:[A-Z][A-Z0-9_]*|(?i:{PREFIX}\w+))\s*=")
+"""In a value: the quote was not closed, and the line after it went in. A list over several lines is none."""
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _NAMES = re.compile(rf"^\s*(?:export\s+)?({PREFIX}\w+)", re.MULTILINE | re.IGNORECASE)
 
 
 def _unread(binding: Binding) -> _Unread | None:
     """What is wrong with a statement, by its line number: the text itself may be a token."""
     text = binding.original.string
-    runs_over = "\n" in (binding.value or "") and (binding.key or "").upper().startswith(PREFIX)
-    if binding.error or runs_over:
+    ours = (binding.key or "").upper().startswith(PREFIX)
+    if binding.error or (ours and _NEXT_SETTING.search(binding.value or "")):
         wrong = "cannot be read: is a quote not closed, or a = missing?"
     elif binding.key is not None and binding.value is None:
         wrong = "has no ="
@@ -274,6 +277,8 @@ def _unread(binding: Binding) -> _Unread | None:
     last = first + text.strip().count("\n")
     where = f"line {first}" if last == first else f"lines {first} to {last}"
     names = tuple(name.upper() for name in _NAMES.findall(text))
+    if not names and _VARIABLE.fullmatch(text.strip()):
+        names = (text.strip(),)
     return _Unread(told=" ".join([f"{where}:", *names[:1], wrong]), names=names)
 
 

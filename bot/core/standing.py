@@ -54,4 +54,5 @@ def _cure(cure: str, verdict: str, rotation: Rotation | None) -> str:
         return cure
     if rotation.state is RotationState.PAUSED:
         return f"decide on the rotation's card first; what is behind after its end: {cure}"
-    return "leave it to the rotation that is under way"
+    # Not every cure is the rotation's: no step of it restarts an old sidecar, and its card waits for that.
+    return f"wait for the rotation that is under way; if its card names it, too: {cure}"

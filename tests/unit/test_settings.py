@@ -218,6 +218,7 @@ QUOTE = "cannot be read: is a quote not closed, or a = missing?"
         ("ROOTKEEPER_MESHES\n", ["line 1: ROOTKEEPER_MESHES has no ="]),
         ("ROOTKEEPER_MESHES prod=eu/istio-system\n", [f"line 1: ROOTKEEPER_MESHES {QUOTE}"]),
         ("ROOTKEEPER_APPROVERS=U0ANNA,\n  U0BEN\n", ["line 2: has no ="]),
+        ("HTTPS_PROXY\n", ["line 1: HTTPS_PROXY has no ="]),
         ("export rootkeeper_log_level 'debug'\n", [f"line 1: ROOTKEEPER_LOG_LEVEL {QUOTE}"]),
     ],
 )
@@ -241,6 +242,12 @@ def test_a_line_that_cannot_be_read_stands_among_all_other_faults_and_is_not_cal
     assert "ROOTKEEPER_SLACK_BOT_TOKEN: is not set" not in faults
     assert all(name in faults for name in ("POLL_INTERVAL", "CHANEL", "SLACK_APP_TOKEN: is not set"))
     assert "secretsecret" not in faults
+
+
+def test_a_list_may_stand_on_several_lines_in_quotes(tmp_path: Path) -> None:
+    text = 'ROOTKEEPER_MESHES="prod=a/istio-system,\nstage=b/istio-system"\n'
+
+    assert [mesh.name for mesh in settings_from(tmp_path, text).meshes] == ["prod", "stage"]
 
 
 def test_what_belongs_to_others_in_the_same_file_is_left_to_them(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_beside_a_running_rotation_what_is_behind_is_left_to_it(verb: Verb) -> N
 
     assert report.standing.startswith("A rotation of this mesh is running")
     (cart,) = (one for one in report.stragglers if "istio.cart" in one.what)
-    assert cart.cure == "leave it to the rotation that is under way"
+    assert cart.cure.startswith("wait for the rotation that is under way; if its card names it, too: ")
 
 
 def test_a_rotation_that_is_being_rolled_back_is_told_as_that() -> None:
