@@ -25,7 +25,7 @@ from bot.edges.slack.poster import Poster
 from bot.edges.slack.replies import SlackReplies
 from bot.edges.store.engine import open_database
 from bot.edges.store.lease import Lease
-from bot.edges.store.migrate import upgrade
+from bot.edges.store.migrate import require_latest, upgrade
 from bot.edges.store.outbox import SqlOutbox
 from bot.edges.store.store import SqlStore
 from bot.edges.system import SystemClock, SystemKeys
@@ -106,14 +106,17 @@ def open_record(
     on_commit: Callable[[], None] = lambda: None,
     must_exist: bool = False,
 ) -> Record:
-    """The database of the settings, brought up to date; with epoch 0 it can only be read.
+    """The database of the settings, brought up to date; one that must exist is only looked at.
 
     Raises:
         DatabaseAbsent: it must exist and does not.
         StoreError: it cannot be opened, or a newer version has been here.
     """
     engine = open_database(settings.database_url.get_secret_value(), must_exist=must_exist)
-    upgrade(engine)
+    if must_exist:
+        require_latest(engine)
+    else:
+        upgrade(engine)
     return Record(
         engine=engine,
         lease=Lease(engine),

@@ -50,6 +50,8 @@ MeshArgument = Annotated[str | None, typer.Argument(help="Which mesh; may be lef
 AsJson = Annotated[bool, typer.Option("--json", help="The whole report as JSON.")]
 
 COULD_NOT_TELL = 2
+USUAL_ROWS = 50
+MOST_ROWS = 100_000
 
 _log = structlog.get_logger(__name__)
 
@@ -218,8 +220,10 @@ def doctor(*, env_file: EnvFile = None) -> None:
 @app.command()
 def audit(
     *,
-    rows: Annotated[int, typer.Option(min=0, help="Show so many of the newest rows, too.")] = 0,
-    mesh: Annotated[str | None, typer.Option(help="Show the rows of this mesh only.")] = None,
+    rows: Annotated[
+        int, typer.Option(min=0, max=MOST_ROWS, help="Show so many of the newest rows, too.")
+    ] = 0,
+    mesh: Annotated[str | None, typer.Option(help="Show the newest rows of this mesh only.")] = None,
     env_file: EnvFile = None,
 ) -> None:
     """Verify the chain of the audit record; with --rows show who did what, and when."""
@@ -228,11 +232,16 @@ def audit(
         record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics(), must_exist=True)
         verdict = verify_chain(record.engine)
         only = MeshName(mesh) if mesh else None
+        rows = rows or (USUAL_ROWS if mesh else 0)
         # Beyond a break rows may be forged, or not readable at all.
         shown = read_rows(record.engine, mesh=only, last=verdict.rows, limit=rows) if rows else ()
         record.engine.dispose()
         for row in reversed(shown):
             terminal.show_event(console, row.seq, row.event)
+        if mesh and not shown:
+            console.print(
+                f"No row of the record is of a mesh {visible(mesh)}.", highlight=False, markup=False
+            )
         if verdict.intact and verdict.rows == 0:
             console.print("The audit record has no rows, so nothing was verified.")
             raise typer.Exit(COULD_NOT_TELL)

@@ -540,3 +540,28 @@ def test_a_worker_that_was_given_up_does_not_hold_the_process(ending: str, code:
     assert ended.stdout == "said"
     assert ended.stderr.startswith("and logged")
     assert trace in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "verify", "doctor", "audit"])
+def test_who_only_looks_changes_nothing_of_the_record(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    file = tmp_path / "kept.db"
+    file.touch(0o640)
+    file.chmod(0o640)
+    monkeypatch.setenv("ROOTKEEPER_DATABASE_URL", f"sqlite:///{file}")
+
+    result = run(command)
+
+    assert "no tables" in result.stdout + result.stderr
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert cluster.effects == []
+
+
+def test_audit_says_when_no_row_is_of_that_mesh(cluster: FakeCluster, database: str) -> None:
+    recorded(database)
+
+    result = run("audit", "--mesh", "prdo")
+
+    assert "No row of the record is of a mesh prdo." in result.stdout
+    assert cluster.effects == []

@@ -116,7 +116,7 @@ def _prepare_file(url: URL, *, must_exist: bool) -> None:
                     f"{path} is no database, or a damaged one; it was left as it is",
                     hint="Name the bot's own in ROOTKEEPER_DATABASE_URL; if it is that, restore the latest backup.",
                 )
-            if os.fstat(file.fileno()).st_mode & 0o077:
+            if not must_exist and os.fstat(file.fileno()).st_mode & 0o077:
                 os.fchmod(file.fileno(), 0o600)
     except OSError as error:
         raise StoreError(

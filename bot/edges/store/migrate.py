@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from bot.edges.store.engine import reading
+from bot.errors import StoreError
 
 LATEST = "0001"
 """The revision of the newest script in `migrations`; a test holds it."""
@@ -22,6 +23,20 @@ def upgrade(engine: Engine) -> None:
         from bot.edges.store.scripts import run_scripts  # noqa: PLC0415
 
         run_scripts(engine)
+
+
+def require_latest(engine: Engine) -> None:
+    """For whoever only reads: nothing is changed.
+
+    Raises:
+        StoreError: the tables are not those of this version, or there are none.
+    """
+    found = _version(engine)
+    if found != LATEST:
+        raise StoreError(
+            f"the database has {f'tables of version {found}' if found else 'no tables'}; this version reads {LATEST}",
+            hint="`rootkeeper run` of this version makes them or brings them up to date.",
+        )
 
 
 def _version(engine: Engine) -> str | None:

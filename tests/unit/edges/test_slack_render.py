@@ -12,6 +12,7 @@ from bot.core.ids import MeshName
 from bot.core.progress import Straggler
 from bot.core.record import StragglerFile
 from bot.edges.slack.render import Rendered, render, reply_shown
+from bot.edges.slack.render.decisions import decisions
 from bot.edges.slack.render.dialogs import (
     answered_in_dialog,
     ending_looked_for,
@@ -31,6 +32,7 @@ from tests.unit.edges.slack_samples import (
     STEPS,
     STRAGGLERS,
     a_plan,
+    decision,
     proposed,
 )
 
@@ -116,3 +118,15 @@ def test_an_undo_that_goes_the_same_way_is_said_in_a_sentence() -> None:
         "*If it goes wrong* it pauses and asks. *Roll back* is part of this approval: steps 2 to "
         f"{len(STEPS)} once more, with the old root's very bytes from the backup (about 7 min 12 s)."
     )
+
+
+def test_who_approved_is_named_however_much_was_decided_since() -> None:
+    approved = proposed().decided(decision("approve"))
+    for number in range(9):
+        approved = approved.decided(replace(decision("keep waiting"), note=f"number {number}"))
+
+    said = decisions(approved)
+
+    assert said[0].startswith("✅ *Approved* by <@U0BEN>")
+    assert said[1] == "… 3 more"
+    assert "number 8" in said[-1]

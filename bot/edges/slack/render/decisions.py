@@ -16,10 +16,17 @@ _DECIDED: dict[str, str] = {
 
 
 def decisions(rotation: Rotation, *, note: int = 300) -> list[str]:
-    """A line for each of the last decisions, reasons cut to so many characters."""
-    left_out = len(rotation.decisions) - _SHOWN
-    earlier = [f"… {left_out} earlier"] if left_out > 0 else []
-    return [*earlier, *(_decision(one, note) for one in rotation.decisions[-_SHOWN:])]
+    """A line for the approval and each of the last decisions, reasons cut to so many characters."""
+    shown = rotation.decisions[-_SHOWN:]
+    approval = rotation.decision("approve")
+    first = (approval,) if approval and approval not in shown else ()
+    left_out = len(rotation.decisions) - len(shown) - len(first)
+    between = [f"… {left_out} more"] if left_out > 0 else []
+    return [
+        *(_decision(one, note) for one in first),
+        *between,
+        *(_decision(one, note) for one in shown),
+    ]
 
 
 def _decision(decision: Decision, limit: int) -> str:
