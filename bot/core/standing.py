@@ -16,12 +16,12 @@ BROUGHT_UP = frozenset(check.id for check in (*BASELINE, EXPIRY))
 """Checks of what a rotation brings up to date: the cures of the others hold with or without one."""
 
 _SAID = {
-    RotationState.RUNNING: "A rotation of this mesh is running: it brings up what is behind. "
-    "Its card says how far it is",
+    RotationState.RUNNING: "A rotation of this mesh is running. "
+    "Its card says how far it is, and what waits for somebody",
     RotationState.PAUSED: "A rotation of this mesh is paused: decide on its card first. "
     "Until then, what it has not brought up stays behind",
-    RotationState.ROLLING_BACK: "A rotation of this mesh is being rolled back: it brings up what is behind. "
-    "Its card says how far it is",
+    RotationState.ROLLING_BACK: "A rotation of this mesh is being rolled back. "
+    "Its card says how far it is, and what waits for somebody",
 }
 
 
@@ -36,7 +36,7 @@ def said_of(rotation: Rotation | None) -> str:
 
 
 def beside(findings: Sequence[Finding], rotation: Rotation | None) -> tuple[Finding, ...]:
-    """The same findings, with no cure that works against the rotation."""
+    """The same findings, with the rotation before every cure of what it brings up."""
     return tuple(
         replace(one, hint=_cure(one.hint, one.verdict, rotation)) if one.check_id in BROUGHT_UP else one
         for one in findings
@@ -44,7 +44,7 @@ def beside(findings: Sequence[Finding], rotation: Rotation | None) -> tuple[Find
 
 
 def behind_beside(stragglers: Sequence[Straggler], rotation: Rotation | None) -> tuple[Straggler, ...]:
-    """The same stragglers, with no cure that works against the rotation."""
+    """The same stragglers, with the rotation before every cure."""
     return tuple(replace(one, cure=_cure(one.cure, one.verdict, rotation)) for one in stragglers)
 
 

@@ -298,9 +298,8 @@ def _cancel(rotation: Rotation, decision: Decision) -> tuple[Change, str]:
     decided = rotation.decided(decision)
     if rotation.state is RotationState.RUNNING:
         stopping = replace(decided, stop_requested=True)
-        return _told(
-            stopping, Event.STOP_REQUESTED, decision
-        ), "It begins nothing more; what is being written at this moment, if anything, is seen to its end."
+        sentence = "It begins nothing more; a write that is under way at this moment is seen to its end."
+        return _told(stopping, Event.STOP_REQUESTED, decision), sentence
     ended = decided.moved(RotationState.CANCELLED, now=decision.at, outcome=decision.note)
     return _told(ended, Event.CANCELLED, decision), "Cancelled; nothing was changed."
 
