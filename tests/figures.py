@@ -21,6 +21,7 @@ from bot.sandbox.cluster.scene import Scene
 from bot.sandbox.run import BotChild, bot_settings
 from bot.sandbox.slack.running import RunningSlack, running_slack
 from bot.sandbox.slack.workspace import ADA, GRACE
+from tests.measuring import peak_memory
 
 ACCOUNTS = 1000
 """Workload secrets beside the story's; a check of them computes for about a second."""
@@ -30,6 +31,8 @@ BETWEEN_CHECKS = 0.2
 STARTS = 6
 COMMANDS = 300
 LONGEST_START = 30.0
+LIBRARIES = "import slack_bolt, sqlalchemy, kubernetes.config, pydantic_settings, structlog, typer"
+"""What any program on these libraries loads before it does anything: the reference of a start."""
 
 
 def main() -> None:
@@ -62,6 +65,7 @@ def _measure() -> None:
         for what, folders in (("an empty record", range(STARTS)), ("a record", [0] * STARTS)):
             starts = [_start(slack, kubeconfig, Path(place) / f"bot-{number}") for number in folders]
             _show_starts(f"start to ready, {what}", starts)
+        _show_starts("reference: its libraries alone", [_load_libraries() for _ in range(STARTS)])
         _measure_acks(slack, kubeconfig, Path(place) / "bot-0")
 
 
@@ -88,6 +92,12 @@ def _start(slack: RunningSlack, kubeconfig: Path, folder: Path) -> float:
     finally:
         bot.end()
         bot.log.unlink()
+
+
+def _load_libraries() -> float:
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", LIBRARIES], check=True)
+    return time.perf_counter() - begun
 
 
 def _bot(slack: RunningSlack, kubeconfig: Path, folder: Path) -> BotChild:
@@ -118,7 +128,8 @@ def _measure_acks(slack: RunningSlack, kubeconfig: Path, folder: Path) -> None:
         _show_acks("ack, nothing else going on", _acks(slack, COMMANDS))
         with _checks(slack):
             _show_acks("ack, a check under way all the time", _acks(slack, COMMANDS))
-        _say(f"{'peak memory of the bot':40} {_peak(bot):6.0f} MiB")
+        assert bot.process is not None
+        _say(f"{'peak memory of the bot':40} {peak_memory(bot.process):6.0f} MiB")
     finally:
         bot.end()
 
@@ -150,14 +161,6 @@ def _acks(slack: RunningSlack, count: int) -> list[float]:
         taken.append(outcome.ack_ms)
         time.sleep(PAUSE)
     return taken
-
-
-def _peak(bot: BotChild) -> float:
-    """MiB; 0 where the system does not say."""
-    assert bot.process is not None
-    status = Path(f"/proc/{bot.process.pid}/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
 def _show_starts(what: str, seconds: list[float]) -> None:

@@ -1,4 +1,4 @@
-"""Says at the end of a run what each layer did, and which layers did not run and why.
+"""Says at the end of a run what each layer did, which layers did not run and why, and what was measured.
 
 The layers are the directories under tests/: unit, contract, scenario, real. With CI=true whatever
 could not run is a failure: a green run there has run everything.
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+from tests.measuring import FIGURE
 
 HERE = Path(__file__).parent
 
@@ -83,6 +85,7 @@ class LayerReport:
     def __init__(self, *, ci: bool) -> None:
         self._ci = ci
         self._outcomes: dict[str, Outcome] = {}
+        self._figures: list[str] = []
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Mark every test with its layer, so that `-m real` selects it."""
@@ -91,7 +94,9 @@ class LayerReport:
                 item.add_marker(layer)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember the worst of set-up, call and tear-down."""
+        """Remember the worst of set-up, call and tear-down, and what the call measured."""
+        if report.when == "call":
+            self._figures += [str(value) for name, value in report.user_properties if name == FIGURE]
         # By where it was collected: a suite may be run once more by another layer.
         layer = layer_of(HERE.parent / report.nodeid.partition("::")[0])
         if layer is None or (report.when != "call" and report.passed):
@@ -120,6 +125,10 @@ class LayerReport:
             terminalreporter.write_line(line)
         for fault in self._faults(config):
             terminalreporter.write_line(f"CI: {fault}", red=True)
+        if self._figures:
+            terminalreporter.section("measured on the way")
+        for figure in self._figures:
+            terminalreporter.write_line(figure)
 
     def _faults(self, config: pytest.Config) -> list[str]:
         narrowed = config.option.keyword or config.option.markexpr or config.option.collectonly

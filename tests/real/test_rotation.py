@@ -8,6 +8,7 @@ import base64
 import contextlib
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from bot.sandbox.run import MESH, BotChild, bot_settings
 from bot.sandbox.slack.messages import Message
 from bot.sandbox.slack.running import RunningSlack, running_slack
 from bot.sandbox.slack.workspace import ADA, GRACE
+from tests.measuring import Measured, peak_memory
 from tests.real.asking import loaded_roots
 from tests.testbed.audit import AuditEvent
 from tests.testbed.bed import TestBed
@@ -112,16 +114,24 @@ def stage(installed: CitadelMesh, bed: TestBed, tmp_path: Path) -> Iterator[Stag
 
 
 @pytest.mark.timeout(600)
-def test_a_real_root_is_extended_under_traffic_without_a_failed_request(stage: Stage, tmp_path: Path) -> None:
+def test_a_real_root_is_extended_under_traffic_without_a_failed_request(
+    stage: Stage, tmp_path: Path, measured: Measured
+) -> None:
     mesh = stage.mesh
     before, old, leaves = mesh.ca_secret()["data"], mesh.root(), _leaves(mesh)
 
     with mesh.probe() as probe:
         stage.propose()
+        began = time.monotonic()
         stage.approve()
         result = stage.result()
+        took = time.monotonic() - began
 
     traffic = probe.result()
+    assert stage.bot.process is not None
+    measured("a real rotation, from the approval to its result", took, "s")
+    measured("the bot's peak memory in it", peak_memory(stage.bot.process), "MiB")
+    measured("requests of the proxies during it", traffic.total, "")
     after, new = mesh.ca_secret()["data"], mesh.root()
     assert "Rotation done" in result.content.text, result.content.text
     assert traffic.failed == 0, traffic.failures
