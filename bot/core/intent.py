@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from itertools import zip_longest
 
 from bot.core.ids import MeshName
 
@@ -15,10 +14,17 @@ MIN_LIFETIME = timedelta(days=90)
 """Citadel's workload certificates live 90 days; a shorter root would die under them."""
 MAX_LIFETIME = timedelta(days=20 * 365)
 
-QUOTES = "\"'“”"
-"""Phones make the curved ones."""
-
 _DURATION = re.compile(r"^(\d{1,5})(d|y)$")
+_QUOTED = re.compile(
+    r"""["\u201c-\u201e][^"\u201c-\u201e]*["\u201c\u201d]|['\u2018\u2019][^'\u2018\u2019]*['\u2018\u2019]"""
+)
+"""Phones make the curved ones."""
+_WORD = re.compile(rf"(?:reason=)?(?:{_QUOTED.pattern})(?!\S)|\S+", re.IGNORECASE)
+"""What is between quotes is one word, and nothing in it is an option."""
+_LIKE_AN_OPTION = re.compile(
+    r"(?P<dashes>[-\u2010-\u2015\u2212]*)(?P<name>[a-z_][a-z_-]*)(?:(?P<sign>[=:])(?P<value>.*))?", re.DOTALL
+)
+"""Phones make one long dash of two."""
 
 
 class Verb(StrEnum):
@@ -56,9 +62,11 @@ class NotUnderstood:
 def read_command(text: str, *, meshes: Sequence[MeshName]) -> Intent | NotUnderstood:
     """Read what was typed: `verb [mesh] [lifetime=10y] [reason…]`.
 
-    The mesh may be left out when there is exactly one; before a reason only if that is quoted.
+    The mesh may be left out when there is exactly one; before a reason only if that is quoted. An option
+    counts wherever it stands outside of quotes, and what only looks like one is asked about: taken for the
+    reason, it would leave the default in its place.
     """
-    words = text.split()
+    words = _WORD.findall(text)
     if not words:
         return Intent(verb=Verb.HELP, mesh=meshes[0])
     verb = _verb(words[0])
@@ -91,6 +99,8 @@ def _with_mesh(verb: Verb, words: list[str], meshes: Sequence[MeshName]) -> Inte
         return _with_details(verb, MeshName(words[0]), words[1:])
     if verb is Verb.TRANSITION and words and len(meshes) == 1 and _is_detail(words[0]):
         return _with_details(verb, meshes[0], words)
+    if verb is Verb.TRANSITION and (misread := _meant_as_option(words, begins=True)):
+        return misread
     if words:
         return _unknown_mesh(words[0], meshes, reason=verb is Verb.TRANSITION and len(words) > 1)
     if verb is Verb.STATUS or len(meshes) == 1:
@@ -104,7 +114,7 @@ def _is_detail(word: str) -> bool:
     A bare word is always a mesh: taken for the beginning of a reason, a mistyped one would plan the
     rotation of another.
     """
-    return word.lower().startswith(("lifetime=", "reason=", *QUOTES))
+    return word.lower().startswith(("lifetime=", "reason=")) or _QUOTED.fullmatch(word) is not None
 
 
 def _unknown_mesh(word: str, meshes: Sequence[MeshName], *, reason: bool) -> NotUnderstood:
@@ -122,39 +132,65 @@ def _with_details(verb: Verb, mesh: MeshName, words: list[str]) -> Intent | NotU
             )
         return Intent(verb=verb, mesh=mesh)
     lifetime: timedelta | None = None
-    rest: list[str] = []
-    for word, following in zip_longest(words, words[1:], fillvalue=""):
-        name, _, value = word.partition("=")
-        if word.lower().startswith("lifetime="):
+    reason: list[str] = []
+    for at, word in enumerate(words):
+        name, sign, value = word.partition("=")
+        option = name.lower() + sign
+        if option == "lifetime=":
             read = read_lifetime(value)
             if isinstance(read, NotUnderstood):
                 return read
             lifetime = read
-        elif word.lower().startswith("reason=") and not rest:
-            rest.append(value)
-        elif wrong := _no_option(word, name, following, begins=not rest):
-            return wrong
+        elif option == "reason=" and not reason:
+            reason.append(value)
+        elif misread := _meant_as_option(words[at:], begins=not reason):
+            return misread
         else:
-            rest.append(word)
-    reason = " ".join(rest).strip(QUOTES)[:MAX_REASON]
-    return Intent(verb=verb, mesh=mesh, lifetime=lifetime, reason=reason, spelled_out=bool(words))
-
-
-def _no_option(word: str, name: str, following: str, *, begins: bool) -> NotUnderstood | None:
-    """What was meant as an option, and would otherwise be read as the reason, with the default in its place."""
-    value = following.lower().strip("=:")
-    if word.lower().strip("-=:") == "lifetime" and (_DURATION.match(value) or following in ("=", ":")):
-        return NotUnderstood(sentence=f"Write it in one word: `lifetime={value[:40] or '10y'}`.")
-    if word.startswith("--"):
-        return NotUnderstood(
-            sentence=f"Options have no dashes here, as in `lifetime=10y`; `{word[:40]}` has."
-        )
-    if not begins or "=" not in word or not name.isidentifier():
-        return None
-    return NotUnderstood(
-        sentence=f"There is no option `{name[:40]}=`; there are `lifetime=` and `reason=`. "
-        "A reason that begins so goes into quotes."
+            reason.append(word)
+    return Intent(
+        verb=verb, mesh=mesh, lifetime=lifetime, reason=_joined(reason)[:MAX_REASON], spelled_out=bool(words)
     )
+
+
+def _joined(words: list[str]) -> str:
+    if len(words) == 1 and _QUOTED.fullmatch(words[0]):
+        return words[0][1:-1]
+    return " ".join(words)
+
+
+IN_QUOTES = "What belongs to the reason goes into quotes."
+
+
+def _meant_as_option(words: list[str], *, begins: bool) -> NotUnderstood | None:
+    """Whether the first of these words was meant as an option; `begins`: no word of the reason came before."""
+    seen = _LIKE_AN_OPTION.fullmatch(words[0].lower()) if words else None
+    if seen is None:
+        return None
+    dashes, name, sign, value = seen["dashes"], seen["name"], seen["sign"], seen["value"] or ""
+    following = " ".join(words[1:3]).lower().lstrip("=: ")
+    if _like_lifetime(name) and (sign or dashes or following[:1].isdigit() or words[1:2] == ["="]):
+        return NotUnderstood(
+            sentence=f"Write it in one word: `lifetime={_duration_in(value or following)}`. {IN_QUOTES}"
+        )
+    if dashes and (begins or sign or dashes.startswith("--")):
+        return NotUnderstood(
+            sentence=f"Options have no dashes here, as in `lifetime=10y`; `{words[0][:40]}` has. {IN_QUOTES}"
+        )
+    if _DURATION.match(value) or (begins and sign == "="):
+        return NotUnderstood(
+            sentence=f"There is no option `{name[:40]}{sign}`; there are `lifetime=` and `reason=`. {IN_QUOTES}"
+        )
+    return None
+
+
+def _like_lifetime(name: str) -> bool:
+    return bool(difflib.get_close_matches(name, ["lifetime"], cutoff=0.8))
+
+
+def _duration_in(text: str) -> str:
+    """What was probably meant by `5 years`, or the usual lifetime."""
+    found = re.match(r"(\d{1,5})\s*(d)?", text)
+    return f"{found[1]}{found[2] or 'y'}" if found else "10y"
 
 
 def read_lifetime(text: str) -> timedelta | NotUnderstood:
