@@ -219,3 +219,19 @@ def _not_open(act: Act, rotation: Rotation) -> Refusal:
         code="already_changed",
         sentence=f"The root is already changed, so this cannot be cancelled: choose {ways} on its card.",
     )
+
+
+def unapproved(rotation: Rotation) -> tuple[str, ...]:
+    """Why no approval in the record covers what this rotation would do; empty when one does.
+
+    Asked by whoever starts it, so that a record that was changed by hand, or by a version to which the
+    plan meant something else, starts nothing.
+    """
+    approval = rotation.decision(Act.APPROVE)
+    if approval is None:
+        return ("the record holds no approval",)
+    if approval.person.same(rotation.requester):
+        return ("the approval in the record is the requester's own",)
+    if not approval.digest == rotation.digest == rotation.plan.digest:
+        return ("the plan in the record is not the one that was approved",)
+    return ()

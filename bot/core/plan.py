@@ -159,12 +159,17 @@ def _step_document(step: Step) -> dict[str, object]:
     return {"id": step.id, "kind": step.kind, "target": str(step.target) if step.target else None}
 
 
-def differences(approved: Plan, fresh: Plan) -> tuple[str, ...]:
-    """What differs between what was approved and what would be done now, in words; empty when nothing."""
+def differences(approved: Plan, fresh: Plan, *, digest: PlanDigest) -> tuple[str, ...]:
+    """What differs between what was approved and what would be done now, in words; empty when nothing.
+
+    `digest`: what was shown and approved; the fresh plan's is compared with it and with nothing else.
+    """
+    if fresh.digest == digest:
+        return ()
     before, after = approved.document(), fresh.document()
     return tuple(
         _difference(name, before[name], after[name]) for name in before if before[name] != after[name]
-    )
+    ) or ("this version of Rootkeeper means something else by the plan that was shown",)
 
 
 def _difference(name: str, before: object, after: object) -> str:

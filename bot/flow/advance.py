@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from bot.core.approval import unapproved
 from bot.core.ids import MeshName, RotationId
 from bot.core.plan import Step, StepKind
 from bot.core.progress import Done, Outcome, Proof, StepState, StepStatus, Straggler, Wait
@@ -109,10 +110,13 @@ def _start(stage: Stage, mesh: MeshPorts, rotation: Rotation) -> Outcome:
         stage.store.commit(lapse(rotation, now))
         _release(mesh, rotation)
         return Done()
+    if reasons := unapproved(rotation):
+        stage.store.commit(stale(rotation, reasons, at=now))
+        return Done()
     try:
         _claim(stage, mesh, rotation, now)
         draft = redraft_plan(mesh, stage.clock, stage.keys, approved=rotation.plan)
-        reasons = why_stale(rotation.plan, draft)
+        reasons = why_stale(rotation.plan, draft, digest=rotation.digest)
     except (ClusterUnreachable, OutcomeUnknown) as fault:
         _hold_up(stage, rotation, fault)
         return _wait(fault.retry_after or AFTER_FAULT)

@@ -269,7 +269,7 @@ def _with_circumstances(change: Change, caller: Caller, hearing: Hearing) -> Cha
 def _approve(court: Court, mesh: MeshPorts, rotation: Rotation, *, decision: Decision) -> tuple[Change, str]:
     """The approval counts for what was shown: the mesh is looked at again before it is taken."""
     draft = redraft_plan(mesh, court.clock, court.keys, approved=rotation.plan)
-    reasons = why_stale(rotation.plan, draft)
+    reasons = why_stale(rotation.plan, draft, digest=rotation.digest)
     if reasons:
         sentence = "Too late: the mesh changed since. " + "; ".join(reasons)
         return stale(rotation, reasons, at=decision.at), sentence

@@ -21,6 +21,7 @@ from bot.core.checks.table import (
     worth_knowing,
 )
 from bot.core.findings import Finding, Severity, Verdict
+from bot.core.ids import PlanDigest
 from bot.core.issuing import extend_root, throw_away_leaf
 from bot.core.mesh import EVERYTHING, MeshSnapshot
 from bot.core.plan import Plan, differences
@@ -63,14 +64,16 @@ def redraft_plan(mesh: MeshPorts, clock: Clock, keys: Keys, *, approved: Plan) -
     return _draft(mesh, clock, keys, make=lambda _seen, _key, _now: approved.new_root.certificate)
 
 
-def why_stale(approved: Plan, draft: Draft) -> tuple[str, ...]:
+def why_stale(approved: Plan, draft: Draft, *, digest: PlanDigest) -> tuple[str, ...]:
     """Why that plan must not be carried out any more; empty only when the same would be planned now.
+
+    `digest`: what was shown, and what an approval is bound to.
 
     Raises:
         ClusterUnreachable: nothing speaks against it, but not everything could be read to tell.
     """
     if draft.plan is not None:
-        return tuple(dict.fromkeys(differences(approved, draft.plan)))
+        return tuple(dict.fromkeys(differences(approved, draft.plan, digest=digest)))
     unread = draft.snapshot.unread
     if unread and all(f.verdict is Verdict.UNKNOWN for f in draft.obstacles):
         missing = "; ".join(f"{u.what} ({u.reason})" for u in unread[:3])

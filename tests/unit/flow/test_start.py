@@ -1,13 +1,19 @@
 """From the approval to the first step, two bots, and a process that starts again."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from bot.core import plan
 from bot.core.approval import Act
+from bot.core.ids import PlanDigest
 from bot.core.mesh import Part
 from bot.core.progress import Done, StepStatus, Wait
-from bot.core.rotation import RotationState
+from bot.core.record import Change
+from bot.core.rotation import Rotation, RotationState
 from bot.errors import (
     ClusterError,
     ClusterForbidden,
@@ -169,6 +175,51 @@ def test_9_a_mesh_that_changed_between_approval_and_start_makes_it_stale_with_th
 
     assert world.state is RotationState.STALE
     assert world.rotation.outcome == "other steps would be needed now"
+
+
+def _approved_by(world: World, **changes: Any) -> Rotation:
+    approved = world.rotation
+    return replace(approved, decisions=tuple(replace(one, **changes) for one in approved.decisions))
+
+
+ANOTHER_DIGEST = PlanDigest("0" * 64)
+UNAPPROVED: list[tuple[str, Callable[[World], Rotation], str]] = [
+    ("no approval", lambda w: replace(w.rotation, decisions=()), "holds no approval"),
+    ("the requester's own", lambda w: _approved_by(w, person=w.rotation.requester), "the requester's own"),
+    ("of another plan", lambda w: _approved_by(w, digest=ANOTHER_DIGEST), "not the one that was approved"),
+    ("of a plan that was exchanged", lambda w: replace(
+        w.rotation, plan=replace(w.rotation.plan, undo_steps=w.rotation.plan.undo_steps[1:])),
+        "not the one that was approved"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "record", "reason"), UNAPPROVED, ids=[row[0] for row in UNAPPROVED])
+def test_a_record_whose_approval_does_not_cover_it_starts_nothing(
+    name: str, record: Callable[[World], Rotation], reason: str
+) -> None:
+    world = World()
+    world.approved()
+    world.store.commit(Change(rotation=record(world)))
+
+    world.run()
+
+    assert world.state is RotationState.STALE, name
+    assert reason in world.rotation.outcome
+    assert world.cluster.effects == []
+
+
+def test_a_version_to_which_the_plan_means_something_else_asks_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, approved = World(), World()
+    shown.proposed()
+    approved.approved()
+    monkeypatch.setattr(plan, "FORMAT", plan.FORMAT + 1)
+
+    shown.press(Act.APPROVE)
+    approved.run()
+
+    assert shown.state is approved.state is RotationState.STALE
+    assert "means something else" in shown.rotation.outcome
+    assert shown.cluster.effects == approved.cluster.effects == []
 
 
 def test_63_another_cluster_of_the_same_name_is_not_touched() -> None:
