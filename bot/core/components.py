@@ -88,7 +88,7 @@ def why_restart(workload: Workload) -> str | None:
     if component is None or not component.reads_at_start:
         return None
     reason = f"{component.title} reads {component.reads_at_start} only when it starts"
-    if component.label == "pilot" and not any(c.name == "istio-proxy" for c in workload.containers):
+    if component.label == "pilot" and not any(c.is_proxy for c in workload.containers):
         reason += "; it has no sidecar (1/1), so its own certificate too"
     if component.label == "galley" and any(
         galley_keeps_its_serving_certificate(version_of_image(c.image)) for c in workload.containers

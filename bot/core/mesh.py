@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 
 from bot.core.certificates import Bundle, Certificate, KeyFacts
 from bot.core.ids import ClusterUid, MeshName
@@ -97,6 +98,10 @@ class CaSecret:
     """What is wrong with its data as a whole: none at all, a value that is not base64."""
 
 
+PROXY_ROLES = ("sidecar", "router", "ingress")
+"""What `pilot-agent proxy` is told to be."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
     """One container of a pod or a pod template."""
@@ -108,6 +113,16 @@ class Container:
     """(name, value); None where the value comes from somewhere else."""
     ports: tuple[int, ...] = ()
     """Those it declares; it may listen on others."""
+
+    @property
+    def is_proxy(self) -> bool:
+        """Whether it is one of Istio's proxies.
+
+        By its name, or by what it runs: the gateways of 1.0.0's charts bear their own names.
+        """
+        return self.name == "istio-proxy" or any(
+            one == "proxy" and other in PROXY_ROLES for one, other in pairwise(self.arguments)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +195,10 @@ class Pod:
         """A label's value; empty when absent."""
         return dict(self.labels).get(key, "")
 
-    def container(self, name: str) -> Container | None:
-        """The container of that name."""
-        return next((c for c in self.containers if c.name == name), None)
+    @property
+    def proxy(self) -> Container | None:
+        """Its Istio proxy, which is one at most."""
+        return next((c for c in self.containers if c.is_proxy), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

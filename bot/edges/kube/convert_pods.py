@@ -19,7 +19,6 @@ from bot.edges.kube.wire import (
     WorkloadWire,
 )
 
-PROXY = "istio-proxy"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
@@ -40,11 +39,6 @@ def lasting(spec: PodSpec) -> tuple[ContainerWire, ...]:
     """The containers that keep running: the usual ones and native sidecars."""
     sidecars = (each for each in spec.init_containers or () if each.restart_policy == "Always")
     return (*sidecars, *(spec.containers or ()))
-
-
-def has_proxy(found: PodWire) -> bool:
-    """Whether one of its lasting containers is a proxy."""
-    return any(each.name == PROXY for each in lasting(found.spec))
 
 
 def pod(found: PodWire) -> Pod:

@@ -15,7 +15,6 @@ from bot.core.versions import version_of_image
 from bot.edges.kube import convert_pods
 from bot.edges.kube.certs_page import CertsPage, Loaded
 from bot.edges.kube.client import KubeClient
-from bot.edges.kube.convert_pods import PROXY
 from bot.edges.kube.deadline import Deadline
 from bot.edges.kube.streams import get_from_pod, run_in_pod
 from bot.edges.kube.targets import PODS, Target
@@ -95,7 +94,7 @@ class Probe:
             return _told(pod, asked=False, fault=GONE)
         except ClusterError:
             return _told(pod, fault=fault.message)
-        if now.deleting or now.phase in ENDED:
+        if now.deleting or now.phase in ENDED or now.proxy is None:
             return _told(now, asked=False)
         if now.uid == pod.uid:
             return _told(pod, fault=fault.message)
@@ -131,9 +130,10 @@ class Probe:
         """The page; a sentence instead when another way should be tried."""
         if barred := self._ways.barred(EXEC, pod):
             return barred
+        name = pod.proxy.name if pod.proxy else ""
         try:
             return _read(
-                run_in_pod(self._client, _target(pod), container=PROXY, command=COMMAND, deadline=deadline)
+                run_in_pod(self._client, _target(pod), container=name, command=COMMAND, deadline=deadline)
             )
         except ClusterForbidden as fault:
             return self._ways.remembered(EXEC, pod, fault)
@@ -169,11 +169,10 @@ def _read(answer: Generator[bytes, None, None]) -> Loaded:
 
 
 def _told(pod: Pod, *, loaded: Loaded | None = None, fault: str = "", asked: bool = True) -> Proxy:
-    proxy = pod.container(PROXY)
     told = loaded or Loaded(fault=fault)
     return Proxy(
         pod=pod,
-        version=version_of_image(proxy.image) if proxy else "",
+        version=version_of_image(pod.proxy.image) if pod.proxy else "",
         roots=told.roots,
         leaves=told.leaves,
         fault=told.fault,

@@ -125,4 +125,5 @@ def identify(client: KubeClient, clock: Clock) -> tuple[ClusterUid, timedelta | 
 
 
 def _with_proxy(found: PodWire) -> Pod | None:
-    return convert_pods.pod(found) if convert_pods.has_proxy(found) else None
+    seen = convert_pods.pod(found)
+    return seen if seen.proxy else None

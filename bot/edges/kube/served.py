@@ -14,7 +14,6 @@ from bot.core.components import ENDED
 from bot.core.mesh import ObjectRef, Pod, ServedCertificate, Webhook
 from bot.edges.kube import convert_pods
 from bot.edges.kube.client import KubeClient
-from bot.edges.kube.convert_pods import PROXY
 from bot.edges.kube.deadline import Deadline
 from bot.edges.kube.handshake import served_certificate
 from bot.edges.kube.look import Look
@@ -148,7 +147,7 @@ def _in_words(faults: Sequence[tuple[int, str]]) -> str:
 
 def webhook_ports(pod: Pod) -> tuple[int, ...]:
     """Where its webhook may listen, likeliest first: as a flag says, else as declared, else as is usual."""
-    containers = [each for each in pod.containers if each.name != PROXY]
+    containers = [each for each in pod.containers if not each.is_proxy]
     flagged = tuple(port for each in containers for port in _flagged(each.arguments))
     if flagged:
         return tuple(dict.fromkeys(flagged))

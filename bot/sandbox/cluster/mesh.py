@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bot.sandbox.cluster.certificates import key_pem
 from bot.sandbox.cluster.citadel import ca_secret
 from bot.sandbox.cluster.objects import Json
-from bot.sandbox.cluster.stage import Stage, container, secret_volume, sidecar, template
+from bot.sandbox.cluster.stage import Stage, container, gateway, secret_volume, sidecar, template
 from bot.sandbox.cluster.versions import has_rotator, older
 from bot.sandbox.cluster.workloads import secret_name
 
@@ -209,7 +209,8 @@ def _containers(scene: "Scene", part: Json) -> list[Json]:
         found.append(container(part["first"], full, mount=mount, volume="istio-certs", **ports))
     if part["sidecar"]:
         key = f"{scene.system}/{part['account']}"
-        found.append(sidecar(scene.proxy_versions.get(key, scene.proxy_version)))
+        version = scene.proxy_versions.get(key, scene.proxy_version)
+        found.append(sidecar(version) if part["first"] else gateway(part["label"], version))
     return found
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from cryptography import x509
 
 from bot.sandbox.cluster.certificates import first_of
-from bot.sandbox.cluster.objects import Json, stamp, utc_now
+from bot.sandbox.cluster.objects import Json, path, stamp, utc_now
 from bot.sandbox.cluster.pace import Pace
 from bot.sandbox.cluster.processes import Files
 from bot.sandbox.cluster.versions import older, reloads
@@ -33,6 +33,16 @@ class Oddity(StrEnum):
     EXEC_FAILS = "exec-fails"  # only port-forward works
     SLOW = "slow"  # answers after 5 s of real time
     STUCK = "stuck"  # never loads anything new
+
+
+def proxy_container(pod: Json) -> Json | None:
+    """The container in which a pod's pilot-agent and Envoy run."""
+    every = [*pod["spec"]["containers"], *(path(pod, "spec", "initContainers") or [])]
+    return next((each for each in every if each["name"] == "istio-proxy" or _runs_proxy(each)), None)
+
+
+def _runs_proxy(container: Json) -> bool:
+    return bool(container.get("args")) and container["args"][0] == "proxy"
 
 
 class Envoy:

@@ -160,6 +160,14 @@ def secret_volume(name: str, secret: str, *, optional: bool = True) -> Json:
 
 def sidecar(version: str) -> Json:
     """The proxy container that the injector adds."""
+    return _proxy("istio-proxy", version, ["sidecar", "--domain", "$(POD_NAMESPACE).svc.cluster.local"])
+
+
+def gateway(name: str, version: str) -> Json:
+    """A gateway's only container; the charts of 1.0.0 call it as they call the gateway."""
+    return _proxy(name if version == "1.0.0" else "istio-proxy", version, ["router"])
+
+
+def _proxy(name: str, version: str, role: list[str]) -> Json:
     image = f"docker.io/istio/proxyv2:{version}"
-    arguments = ["proxy", "sidecar", "--domain", "$(POD_NAMESPACE).svc.cluster.local"]
-    return container("istio-proxy", image, mount="/etc/certs/", volume="istio-certs", args=arguments)
+    return container(name, image, mount="/etc/certs/", volume="istio-certs", args=["proxy", *role])

@@ -14,7 +14,7 @@ from bot.sandbox.cluster import status
 from bot.sandbox.cluster.admin import Outcome, run_command, serve
 from bot.sandbox.cluster.api import Answer, Api, Request, refusal
 from bot.sandbox.cluster.objects import Json, encode, name_of, path, uid_of
-from bot.sandbox.cluster.proxies import Envoy
+from bot.sandbox.cluster.proxies import Envoy, proxy_container
 from bot.sandbox.cluster.serving import Talk, WebhookServer
 from bot.sandbox.cluster.status import ApiError
 
@@ -73,7 +73,8 @@ class Streams:
         container = read.call.first("container") or pod["spec"]["containers"][0]["name"]
         if not _runs(pod, container):
             return Outcome(refused=f'container not found ("{container}")')
-        proxy = self.proxy_of(uid_of(pod)) if container == "istio-proxy" else None
+        here = proxy_container(pod)
+        proxy = self.proxy_of(uid_of(pod)) if here and here["name"] == container else None
         return await run_command(read.call.query.get("command", []), proxy)
 
     async def _forward(self, request: web.Request, read: Request, pod: Json) -> web.StreamResponse:

@@ -13,13 +13,11 @@ from bot.sandbox.cluster.namespaces import NamespaceController
 from bot.sandbox.cluster.objects import Json, labels_of, namespace_of, path, stamp
 from bot.sandbox.cluster.pace import Pace
 from bot.sandbox.cluster.processes import Process
-from bot.sandbox.cluster.proxies import Envoy, Oddity, serial_text
+from bot.sandbox.cluster.proxies import Envoy, Oddity, proxy_container, serial_text
 from bot.sandbox.cluster.resources import MUTATING_WEBHOOKS, SECRETS, VALIDATING_WEBHOOKS
 from bot.sandbox.cluster.serving import Flaw, WebhookServer, port_of, spoiled
 from bot.sandbox.cluster.versions import older, root_lifetime
 from bot.sandbox.cluster.workloads import secret_name
-
-SIDECAR = "istio-proxy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +125,7 @@ class World:
         processes = []
         if main := self._main(pod):
             processes.append(main)
-        if sidecar := _container(pod, SIDECAR):
+        if sidecar := proxy_container(pod):
             processes.append(self._sidecar(pod, sidecar))
         return tuple(processes)
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bot.core.mesh import Container
 from bot.edges.kube import convert_pods
 from bot.edges.kube.wire import POD, WORKLOAD, PodWire
 
@@ -58,14 +59,41 @@ def test_a_native_sidecar_is_a_container_and_a_finished_init_container_is_not() 
 
     made = convert_pods.pod(found)
 
-    assert convert_pods.has_proxy(found)
+    assert made.proxy == Container(name="istio-proxy", image="")
     assert [container.name for container in made.containers] == ["istio-proxy", "app"]
     assert made.started_at == datetime(2026, 1, 1, tzinfo=UTC)  # of what has run longest
 
 
-def test_a_container_that_is_only_named_like_a_proxy_is_none() -> None:
-    assert not convert_pods.has_proxy(pod(spec={"containers": [{"name": "istio-proxy2"}]}))
-    assert not convert_pods.has_proxy(pod(spec={"initContainers": [{"name": "istio-proxy"}]}))
+PROXIES: dict[str, dict[str, object]] = {
+    "a sidecar": {"name": "istio-proxy", "args": ["proxy", "sidecar", "--domain", "x"]},
+    "a sidecar whose arguments are somebody's own": {"name": "istio-proxy"},
+    "a gateway of the charts of 1.0.0": {"name": "ingressgateway", "args": ["proxy", "router", "-v", "2"]},
+    "the old ingress": {"name": "ingress", "args": ["proxy", "ingress", "-v", "2"]},
+    "a gateway of somebody's own chart": {
+        "name": "edge",
+        "command": ["/usr/local/bin/pilot-agent", "proxy", "router"],
+    },
+}
+
+
+@pytest.mark.parametrize("container", PROXIES.values(), ids=PROXIES)
+def test_a_proxy_is_known_by_its_name_or_by_what_it_runs(container: dict[str, object]) -> None:
+    made = convert_pods.pod(pod(spec={"containers": [{"name": "app"}, container]}))
+
+    assert made.proxy is not None
+    assert made.proxy.name == container["name"]
+
+
+NO_PROXIES: dict[str, dict[str, object]] = {
+    "named like one": {"containers": [{"name": "istio-proxy2"}]},
+    "ended before the pod began": {"initContainers": [{"name": "istio-proxy"}]},
+    "a proxy of another kind": {"containers": [{"name": "cache", "args": ["proxy", "--router"]}]},
+}
+
+
+@pytest.mark.parametrize("spec", NO_PROXIES.values(), ids=NO_PROXIES)
+def test_a_container_that_is_no_istio_proxy_is_none(spec: dict[str, object]) -> None:
+    assert convert_pods.pod(pod(spec=spec)).proxy is None
 
 
 def test_an_environment_that_comes_from_elsewhere_is_unknown() -> None:

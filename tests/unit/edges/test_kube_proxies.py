@@ -200,6 +200,20 @@ def test_a_pod_that_vanished_between_list_and_question_is_not_asked(mesh: Mesh) 
     assert len(gone) == 1
 
 
+def test_a_gateway_of_1_0_0_whose_container_bears_its_own_name_is_asked_like_any_proxy(
+    tmp_path: Path,
+) -> None:
+    scene = Scene(
+        accounts=(("shop", ("cart",)),),
+        proxy_versions={"istio-system/istio-ingressgateway-service-account": "1.0.0"},
+    )
+    with running_mesh(tmp_path, scene) as mesh:
+        gateway = named(mesh.reader().read(PROXIES), "istio-ingressgateway")
+
+    assert gateway.pod.containers[0].name == "ingressgateway"
+    assert (gateway.version, gateway.fault, len(gateway.roots)) == ("1.0.0", "", 1)
+
+
 @pytest.fixture
 def replaceable(tmp_path: Path) -> Iterator[Mesh]:
     with running_mesh(tmp_path, Scene(accounts=(("shop", ("cart",)),))) as mesh:
