@@ -130,6 +130,17 @@ class Rotation:
         )
 
     @property
+    def write_by(self) -> datetime | None:
+        """An approval under which the root has not been written by then is void; None without one.
+
+        That is the start and as long as the steps until then may take. Once it is written, going on is right.
+        """
+        if self.start_by is None:
+            return None
+        until = next((n for n, step in enumerate(self.plan.steps, start=1) if step.changes_trust), 0)
+        return self.start_by + sum((step.deadline for step in self.plan.steps[:until]), timedelta())
+
+    @property
     def walk(self) -> tuple[tuple[Step, StepState], ...]:
         """The steps in the direction of travel, each with its state."""
         steps, states = (

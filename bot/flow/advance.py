@@ -29,8 +29,8 @@ from bot.errors import (
 from bot.flow.decide import stale
 from bot.flow.ports import Clock, Keys, MeshPorts, Store
 from bot.flow.propose import redraft_plan, why_stale
-from bot.flow.runners import RUNNERS, Run, unwritten
-from bot.flow.tell import milestone, redraw, telling
+from bot.flow.runners import RUNNERS, Run, about_to_write, unwritten
+from bot.flow.tell import milestone, redraw, telling, together
 
 AT_ONCE = Wait(after=timedelta())
 AFTER_FAULT = timedelta(seconds=5)
@@ -174,11 +174,8 @@ def _go_on(stage: Stage, mesh: MeshPorts, rotation: Rotation) -> Outcome:
     now = stage.clock.now()
     if rotation.stop_requested:
         return _stop(stage, mesh, rotation, now)
-    current = rotation.current
-    if current is None:
-        return _finish(stage, mesh, rotation, now)
-    step, state = current
-    if state.status is StepStatus.PENDING:
+    step, state = rotation.current or rotation.walk[-1]
+    if state.status is StepStatus.PENDING or state.ended:  # all ended, and no result: the last is proved anew
         entered = rotation.with_step(state.entered(now, step.deadline))
         stage.store.commit(telling(entered, Event.STEP_ENTERED, at=now, detail=(("step", step.id),)))
         return AT_ONCE
@@ -213,14 +210,24 @@ def _act(stage: Stage, run: Run) -> Outcome:
     runner = RUNNERS[run.step.kind]
     if reason := runner.gate(run):
         return _halt(stage, run.mesh, run.rotation, reason=f"{run.step.title}: {reason}", now=run.now)
+    if about_to_write(run) and (reasons := _void(stage, run)):
+        reason = f"{run.step.title}: {'; '.join(reasons)}"
+        return _fail(stage, run.mesh, run.rotation, reason=reason, now=run.now)
     _still_wanted(stage, run)
     acted = runner.act(run)
     if acted.skip:
-        skipped = run.state.ended_as(StepStatus.SKIPPED, now=run.now, note=acted.skip)
-        stage.store.commit(_step_over(run, skipped))
-    else:
-        stage.store.commit(_quietly(run, run.state.acted()))
+        return _over(stage, run, run.state.ended_as(StepStatus.SKIPPED, now=run.now, note=acted.skip))
+    stage.store.commit(_quietly(run, run.state.acted()))
     return AT_ONCE
+
+
+def _void(stage: Stage, run: Run) -> tuple[str, ...]:
+    """Why the approval does not cover the write any more: days may lie between the start and it."""
+    by = run.rotation.write_by
+    if by is None or run.now >= by:
+        return ("its approval lapsed before the root was written; ask anew",)
+    draft = redraft_plan(run.mesh, stage.clock, stage.keys, approved=run.rotation.plan)
+    return why_stale(run.rotation.plan, draft, digest=run.rotation.digest)
 
 
 def _still_wanted(stage: Stage, run: Run) -> None:
@@ -239,8 +246,7 @@ def _prove(stage: Stage, run: Run) -> Outcome:
     runner = RUNNERS[run.step.kind]
     proof = runner.prove(run)
     if proof.complete:
-        stage.store.commit(_step_over(run, _proved(run, proof)))
-        return AT_ONCE
+        return _over(stage, run, _proved(run, proof))
     if run.state.overdue(run.now):
         return _overdue(stage, run, stragglers=proof.stragglers, note=proof.note)
     state = run.state.with_progress(proof)
@@ -277,8 +283,19 @@ def _note(stage: Stage, run: Run, fault: RootkeeperError) -> None:
         stage.store.commit(_quietly(run, state))
 
 
-def _step_over(run: Run, state: StepState) -> Change:
+def _over(stage: Stage, run: Run, state: StepState) -> Outcome:
+    """A step has ended, and with the last one the rotation, in one breath: its result tells of what was just seen."""
     rotation = run.rotation.with_step(state)
+    stepped = _step_over(run, rotation, state)
+    if rotation.current is not None:
+        stage.store.commit(stepped)
+        return AT_ONCE
+    stage.store.commit(together(stepped, _finished(rotation, run.now)))
+    _release(run.mesh, rotation)
+    return Done()
+
+
+def _step_over(run: Run, rotation: Rotation, state: StepState) -> Change:
     number = next(i for i, (step, _) in enumerate(rotation.walk, start=1) if step.id == run.step.id)
     spoken = Milestone(
         rotation_id=rotation.id,
@@ -359,8 +376,8 @@ def _fail(stage: Stage, mesh: MeshPorts | None, rotation: Rotation, *, reason: s
     return Done()
 
 
-def _finish(stage: Stage, mesh: MeshPorts, rotation: Rotation, now: datetime) -> Outcome:
-    """Every step is proved, the verification among them."""
+def _finished(rotation: Rotation, now: datetime) -> Change:
+    """Every step is proved, the verification just now."""
     back = rotation.backwards
     root = rotation.plan.old_root if back else rotation.plan.new_root
     event = Event.ROLLED_BACK if back else Event.DONE
@@ -373,9 +390,7 @@ def _finish(stage: Stage, mesh: MeshPorts, rotation: Rotation, now: datetime) ->
     )
     ended = rotation.moved(state, now=now, outcome=note)
     result = Result(rotation_id=rotation.id, event=event, at=now, note=note, tallies=verified.tallies)
-    stage.store.commit(telling(ended, event, at=now, milestone=result))
-    _release(mesh, rotation)
-    return Done()
+    return telling(ended, event, at=now, milestone=result)
 
 
 def _release(mesh: MeshPorts, rotation: Rotation) -> None:

@@ -134,8 +134,8 @@ def _ca_unfinished(rotation: Rotation, snapshot: MeshSnapshot) -> Refusal | None
     if not all(state.ended for step, state in rotation.walk if step.kind in CA_STEPS):
         return Refusal(
             code="ca_unfinished",
-            sentence=f"Citadel does not sign with the {which} root yet, so this must not end here: "
-            f"choose {'*Keep waiting*' if rotation.backwards else '*Keep waiting* or *Roll back*'}.",
+            sentence=f"It is not proved yet that Citadel signs with the {which} root, so this must not end here: "
+            f"*Keep waiting* proves it{'' if rotation.backwards else ', *Roll back* undoes it'}.",
         )
     workload = workload_of(snapshot, _citadel(rotation))
     if workload and workload.ready:

@@ -157,12 +157,19 @@ def _write_root(run: Run) -> Acted:
     return Acted()
 
 
+def about_to_write(run: Run) -> bool:
+    """Whether this step would write the new root and, as the CA secret shows, has not.
+
+    Raises:
+        ClusterError: the secret could not be looked at.
+    """
+    return run.step.changes_trust and not run.rotation.backwards and _untouched(run) is None
+
+
 def unwritten(run: Run) -> bool:
-    """Whether this step would write the new root and, as the CA secret shows, has not: nothing to undo."""
-    if run.rotation.backwards or run.step.kind is not StepKind.WRITE_ROOT:
-        return False
+    """Whether there is surely nothing to undo yet; False where that cannot be told."""
     try:
-        return _untouched(run) is None
+        return about_to_write(run)
     except RootkeeperError:
         return False
 
@@ -212,7 +219,8 @@ def _rolled_over(run: Run) -> Proof:
         surely_gone(snapshot, run.step.target)
         return _gone(run)
     marked = workload.restarted_at == run.mark or _restarted_since(run, workload, snapshot)
-    complete = workload.settled and marked
+    signs = workload.desired > 0 or run.step.kind is not StepKind.RELOAD_CA
+    complete = workload.settled and marked and signs
     renewed = workload.renewed if marked else 0
     return Proof(
         complete=complete,
@@ -224,6 +232,12 @@ def _rolled_over(run: Run) -> Proof:
 
 
 def _not_rolled_over(workload: Workload, *, marked: bool) -> Straggler:
+    if workload.desired == 0:
+        return Straggler(
+            what=str(workload.ref),
+            reason="it is scaled to 0, so nothing issues certificates",
+            cure="scale it up again",
+        )
     if workload.replaced_by_hand and workload.observed and workload.updated < workload.desired:
         return _waiting_for_hands(workload)
     if workload.paused:
@@ -324,13 +338,16 @@ def _webhooks(run: Run) -> Proof:
 
 
 def _restart_behind_webhooks(run: Run) -> None:
-    """A component patches its webhook and loads what it serves when it starts; the mark makes this happen once."""
+    """A component patches its webhook and loads what it serves when it starts: once in this step will do."""
     snapshot = run.mesh.reader.read(frozenset({Part.AUTHORITY, Part.WEBHOOKS}))
     behind = {v.what for v in judge_webhooks(snapshot, run.target) if v.verdict is Verdict.NOT_OK}
     services = {w.service for w in snapshot.webhooks if f"{w.ref} ({w.entry})" in behind}
+    refused = _refused_servers(snapshot, run.target)
     for workload in snapshot.workloads:
         named = f"{workload.ref.namespace}/{workload.ref.name}" in services
-        if named or workload.ref in _refused_servers(snapshot, run.target):
+        if not named and workload.ref not in refused:
+            continue
+        if workload.restarted_at != run.mark and not _restarted_since(run, workload, snapshot):
             run.mesh.writer.restart(workload.ref, mark=run.mark)
 
 

@@ -3,6 +3,7 @@
 Every change goes through `telling`, so that a state can never change in silence.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from bot.core.progress import MOST_NAMED, Straggler
@@ -47,6 +48,15 @@ def telling(
     )
     messages = (redraw(rotation), *(_spoken(rotation, milestone) if milestone else ()))
     return Change(rotation=rotation, messages=messages, audit=(audit,))
+
+
+def together(first: Change, then: Change) -> Change:
+    """Two changes of one rotation, the second made upon the first, in one transaction; its card is drawn once."""
+    return replace(
+        then,
+        messages=tuple(dict.fromkeys((*first.messages, *then.messages))),
+        audit=(*first.audit, *then.audit),
+    )
 
 
 def redraw(rotation: Rotation) -> Message:

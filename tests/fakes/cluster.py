@@ -181,6 +181,10 @@ class FakeCluster:
         """Make the next calls of a method raise, before or after they did their work."""
         self._faults[method] += [Fault(error=error, after=after)] * times
 
+    def heal(self) -> None:
+        """Nothing fails any more."""
+        self._faults.clear()
+
     def hide(self, part: Part, what: str, *, reason: str = "may not") -> None:
         """From now on this is unread; the CA secret and workload secrets are hidden for real."""
         self.unread.append(Unread(part=part, what=what, reason=reason))
@@ -253,7 +257,7 @@ class FakeCluster:
             ca_secret=None if hidden or self.secret is None else self.secret.ca_secret(),
             foreign=self.foreign,
             workloads=tuple(part.workload() for part in self.plane),
-            control_plane_pods=tuple(part.pod() for part in self.plane),
+            control_plane_pods=tuple(part.pod() for part in self.plane if part.replicas),
         )
 
     def _with_secrets(self, snapshot: MeshSnapshot) -> MeshSnapshot:

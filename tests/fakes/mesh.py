@@ -42,6 +42,10 @@ class Plane:
     """A changed template reaches only pods that somebody deletes."""
     paused: bool = False
     """A changed template reaches no pod until somebody sets this back."""
+    replicas: int = 1
+    """0 when somebody scaled it down: its pod is gone."""
+    down: bool = False
+    """Its pod is there and not ready."""
     made_at: datetime | None = None
     """When its pod was made; None for one whose container was only started again in place."""
 
@@ -60,10 +64,11 @@ class Plane:
             uid=f"uid-{self.ref.name}",
             labels=(("app", self.component), ("istio", self.component)),
             containers=(self._container,),
-            desired=1,
-            updated=0 if self.rolling and self.held else 1,
-            ready=1,  # of a rollout: the old one, which stays until the new one is ready
-            total=2 if self.rolling and not self.held else 1,
+            desired=self.replicas,
+            updated=0 if self.rolling and self.held else self.replicas,
+            # of a rollout: the old one, which stays until the new one is ready
+            ready=0 if self.down else self.replicas,
+            total=self.replicas + 1 if self.rolling and not self.held else self.replicas,
             observed=True,
             restarted_at=self.restarted_at,
             replaced_by_hand=self.by_hand,

@@ -8,7 +8,7 @@ import pytest
 from bot.core.approval import Act
 from bot.core.findings import Verdict
 from bot.core.intent import Verb
-from bot.core.mesh import MeshSnapshot, Part
+from bot.core.mesh import Part
 from bot.core.record import Event, Placement, ReportPosted, Result, StragglerFile
 from bot.core.replies import EndOffered
 from bot.core.rotation import RotationState
@@ -361,7 +361,8 @@ def test_a_ca_between_two_roots_is_not_left_so(step: str) -> None:
 
     assert world.state is RotationState.PAUSED
     assert refusals(world)[-1] == ("Ben", "ca_unfinished")
-    assert "*Keep waiting* or *Roll back*" in world.said[-1]
+    assert "It is not proved yet that Citadel signs with the new root" in world.said[-1]
+    assert "*Keep waiting* proves it, *Roll back* undoes it" in world.said[-1]
 
 
 def test_a_roll_back_whose_citadel_is_not_reloaded_yet_is_not_ended() -> None:
@@ -375,27 +376,12 @@ def test_a_roll_back_whose_citadel_is_not_reloaded_yet_is_not_ended() -> None:
     assert refusals(world)[-1] == ("Ben", "ca_unfinished")
 
 
-class SickCitadel(FakeCluster):
-    """Citadel's pod is not ready, when a test says so."""
-
-    sick = False
-
-    def read(self, parts: frozenset[Part]) -> MeshSnapshot:
-        seen = super().read(parts)
-        workloads = tuple(
-            replace(w, ready=0) if self.sick and w.label("istio") == CITADEL else w for w in seen.workloads
-        )
-        return replace(seen, workloads=workloads)
-
-
 def test_without_a_citadel_that_is_ready_it_is_not_ended() -> None:
-    clock = SetClock()
-    cluster = SickCitadel(clock)
-    world = World(cluster, clock=clock)
-    cluster.member("cart").fault = PENDING
+    world = World()
+    world.cluster.member("cart").fault = PENDING
     world.running("await-proxies")
     world.run()
-    cluster.sick = True
+    world.cluster.of_plane(CITADEL).down = True
 
     world.end()
 

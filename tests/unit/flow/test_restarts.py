@@ -1,6 +1,9 @@
 """Which parts of the control plane are restarted, when, and when not."""
 
 from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
 
 from bot.core.mesh import Part
 from bot.core.plan import StepKind
@@ -60,6 +63,28 @@ def test_webhooks_whose_restart_somebody_undoes_are_helped_again_only_after_the_
 
     waited = world.clock.now() - began
     assert 2 <= helped(world).count("restart istio-galley") <= waited / timedelta(minutes=5)
+
+
+def test_webhooks_whose_component_somebody_restarted_by_hand_are_not_restarted_over_it() -> None:
+    world = World()
+
+    def but_webhooks() -> None:
+        world.cluster.settle()
+        world.cluster.reissue_secrets()
+
+    world.running("await-webhooks", each=but_webhooks)
+
+    def by_hand() -> None:
+        world.cluster.settle()
+        for component in ("galley", "sidecar-injector"):
+            part = world.cluster.of_plane(component)
+            if helped(world) and part.restarted_at != "by hand":
+                part.restarted_at, part.rolling = "by hand", True
+
+    world.run(each=by_hand)
+
+    assert world.state is RotationState.PAUSED, "the fake's webhooks never come along here"
+    assert sorted(helped(world)) == ["restart istio-galley", "restart istio-sidecar-injector"]
 
 
 def test_webhooks_that_come_along_by_themselves_are_left_alone() -> None:
@@ -179,6 +204,35 @@ def test_citadel_that_will_not_become_ready_pauses_with_its_trouble() -> None:
     assert isinstance(paused, Milestone)
     assert [s.reason for s in paused.stragglers] == ["container citadel: CrashLoopBackOff"]
     assert "0 of 1 replica is new and ready" in paused.note, "the ready one is the old one"
+
+
+def test_citadel_scaled_to_0_while_it_rolls_over_has_not_rolled_over() -> None:
+    world = World()
+    world.running("reload-ca")
+    world.cluster.of_plane(CITADEL).replicas = 0
+
+    world.run()
+
+    assert world.state is RotationState.PAUSED
+    paused = world.spoken[-1]
+    assert isinstance(paused, Milestone)
+    assert [s.reason for s in paused.stragglers] == ["it is scaled to 0, so nothing issues certificates"]
+
+
+@pytest.mark.parametrize("change", [{"replicas": 0}, {"down": True}], ids=["scaled to 0", "not ready"])
+def test_a_rotation_is_not_done_without_a_citadel_that_runs(change: dict[str, Any]) -> None:
+    world = World()
+    world.running("verify")
+    citadel = world.cluster.of_plane(CITADEL)
+    for name, value in change.items():
+        setattr(citadel, name, value)
+
+    world.run()
+
+    assert world.state is RotationState.PAUSED
+    paused = world.spoken[-1]
+    assert isinstance(paused, Milestone)
+    assert [s.what for s in paused.stragglers] == ["ca.healthy"]
 
 
 def test_a_deployment_that_was_not_listed_is_not_taken_for_gone() -> None:

@@ -10,7 +10,7 @@ import pytest
 from bot.core import plan
 from bot.core.approval import Act
 from bot.core.ids import PlanDigest
-from bot.core.mesh import Part
+from bot.core.mesh import ForeignSigns, Part
 from bot.core.progress import Done, StepStatus, Wait
 from bot.core.record import Change
 from bot.core.rotation import Rotation, RotationState
@@ -19,8 +19,9 @@ from bot.errors import (
     ClusterForbidden,
     ClusterUnreachable,
     ObjectAbsent,
+    OutcomeUnknown,
 )
-from tests.unit.flow.world import World, unchanged
+from tests.unit.flow.world import ANNA, World, unchanged
 
 SOON = timedelta(minutes=1)
 
@@ -286,3 +287,88 @@ def test_52_proxies_that_never_load_stop_the_plan_and_it_does_not_advance_by_its
     assert world.state is RotationState.PAUSED
     assert world.told() == told
     assert [s.what for s in world.spoken[-1].stragglers] == ["proxy of shop/cart-0"]
+
+
+# --- the root is written soon after, or not at all ----------------------------------------------------------
+
+
+def test_after_days_of_downtime_an_old_approval_writes_nothing() -> None:
+    world = World()
+    world.approved()
+    world.advance()
+    assert world.rotation.started_at
+
+    world.clock.pass_by(timedelta(days=4))
+    world.run()
+
+    assert world.state is RotationState.FAILED
+    assert "its approval lapsed before the root was written" in world.rotation.outcome
+    assert "replace_root" not in world.cluster.effects
+
+
+def test_keep_waiting_makes_no_old_approval_new() -> None:
+    world = World()
+    world.running("write-root")
+    world.cluster.fail("replace_root", OutcomeUnknown("no answer"), times=400)
+    world.run()
+    assert world.rotation.paused_at
+    world.cluster.heal()
+
+    world.clock.pass_by(timedelta(days=9))
+    world.press(Act.KEEP_WAITING, by=ANNA)
+    world.run()
+
+    assert world.state is RotationState.FAILED
+    assert "replace_root" not in world.cluster.effects
+
+
+def test_a_mesh_that_changed_between_start_and_write_is_not_written_into() -> None:
+    world = World()
+    world.running("write-root")
+    world.cluster.foreign = ForeignSigns(workloads=("Deployment spire/spire-server",))
+
+    world.run()
+
+    assert world.state is RotationState.FAILED
+    assert "another system issues this mesh's certificates" in world.rotation.outcome
+    assert "replace_root" not in world.cluster.effects
+
+
+def test_a_root_that_is_written_is_brought_to_its_end_however_late() -> None:
+    world = World()
+    world.running("reload-ca")
+
+    world.clock.pass_by(timedelta(days=4))
+    world.run()
+
+    assert world.state is RotationState.DONE
+
+
+# --- the result is of what was just seen ---------------------------------------------------------------------
+
+
+def test_a_result_is_never_told_from_the_record_alone() -> None:
+    world = World()
+    world.running("verify")
+    step, state = world.rotation.walk[-1]
+    proved = state.acted().ended_as(StepStatus.DONE, now=world.clock.now(), note="64 of 64")
+    world.store.commit(Change(rotation=world.rotation.with_step(proved)))
+    world.cluster.member("cart").stuck = True
+    world.cluster.member("cart").loaded_root = world.rotation.plan.old_root.pem
+
+    world.run()
+
+    assert step.id == "verify"
+    assert world.state is RotationState.PAUSED
+
+
+def test_the_last_step_and_the_result_are_one_change() -> None:
+    world = World()
+    world.running("verify")
+
+    world.advance()
+    last = world.advance()
+
+    assert last == Done()
+    assert world.state is RotationState.DONE
+    assert world.told()[-2:] == [f"step_done {len(world.rotation.walk)}", "done"]
