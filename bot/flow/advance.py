@@ -38,11 +38,12 @@ AFTER_FAULT = timedelta(seconds=5)
 REST = 3
 """After a look that took long, a waiting step rests for so many times as long: a mesh of thousands of
 secrets is not read without a pause."""
-LONGEST_REST = timedelta(minutes=5)
+LONGEST_WAIT = timedelta(minutes=5)
 """However long a look took by a clock that may have been set, and whatever a busy server asks for: who
 rests is woken by nothing else, and nobody would be asked when its deadline passes."""
 LATELY = 5
-"""How many of a mesh's rotations may have left the Lease behind: one, and some that never started."""
+"""How many past rotations are searched for the one that left the Lease behind; requests that never started lie
+among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ def advance(stage: Stage, rotation_id: RotationId) -> Outcome:
 
 
 def _wait(rest: timedelta) -> Wait:
-    return Wait(after=min(rest, LONGEST_REST))
+    return Wait(after=min(rest, LONGEST_WAIT))
 
 
 def _without_mesh(stage: Stage, rotation: Rotation) -> Outcome:
@@ -312,7 +313,7 @@ def _step_over(run: Run, rotation: Rotation, state: StepState) -> Change:
 
 
 def _facts(run: Run) -> tuple[tuple[str, str], ...]:
-    """What the classic procedure printed of the new certificate, and the script could not be trusted on."""
+    """What Istio's script prints of the new certificate, but cannot be trusted on."""
     root = run.target
     return (
         ("Subject", root.subject),

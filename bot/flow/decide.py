@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.core.approval import Act, Approvers, Circumstances, PersonFacts, Refusal, authorise
-from bot.core.ids import PlanDigest, RotationId, TeamId
+from bot.core.ids import RotationId, TeamId
 from bot.core.record import AuditEvent, Change, Event, Result
 from bot.core.replies import Caller, EndOffered
 from bot.core.rotation import Decision, Person, Rotation, RotationState
@@ -230,8 +230,8 @@ def _take(
     note: str,
     shown: str,
 ) -> Decided:
-    now, digest = court.clock.now(), PlanDigest(rotation.digest)
-    decision = Decision(act=act, person=hearing.person, at=now, digest=digest, note=note[:500])
+    now = court.clock.now()
+    decision = Decision(act=act, person=hearing.person, at=now, digest=rotation.digest, note=note[:500])
     match act:
         case Act.APPROVE:
             change, sentence = _approve(court, _there(mesh), rotation, decision=decision)

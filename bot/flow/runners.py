@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.core.authority import Authority, recognise
+from bot.core.authority import recognise
 from bot.core.certificates import Certificate
 from bot.core.checks.table import HOLDERS
 from bot.core.components import RESTART_MARK, Reissues, pods_of, rollout, started_after
@@ -200,7 +200,10 @@ def _restart_if_behind(run: Run) -> Acted:
 
 
 def _behind(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
-    """Judged as the verification does, by when the secrets were re-issued; if that is unknown, by the wait's end."""
+    """Judged as the verification does, by when the secrets were re-issued.
+
+    Where that is not known, by when the wait for them ended.
+    """
     pods, reissues = pods_of(workload, snapshot), Reissues.of(snapshot, run.target)
     ended = _secrets_ended(run)
     times = ((pod, reissues.at(pod) or ended) for pod in pods)
@@ -380,7 +383,7 @@ def prove_everything(run: Run, snapshot: MeshSnapshot) -> Proof:
         ClusterConflict, ObjectAbsent, ClusterUnreachable: the CA secret is not as this walk left it.
     """
     undisturbed(snapshot, run.rotation.plan, wanted=run.wanted)
-    authority: Authority = recognise(snapshot)
+    authority = recognise(snapshot)
     report = verification(snapshot, authority, expected=run.target, started=run.now, now=snapshot.taken_at)
     judged = sum(t.total - t.skipped for t in report.tallies)
     by_holder = {check.id for check in HOLDERS}  # what is behind there is a straggler by itself

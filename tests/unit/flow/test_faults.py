@@ -18,7 +18,7 @@ from bot.errors import (
     ObjectAbsent,
     OutcomeUnknown,
 )
-from bot.flow.advance import LONGEST_REST
+from bot.flow.advance import LONGEST_WAIT
 from bot.flow.ports import ClusterReader
 from tests.unit.flow.world import World, unchanged
 
@@ -73,7 +73,7 @@ def test_no_rest_outlasts_minutes_whatever_a_server_asks_for_or_a_clock_says() -
     world.reader = cast("ClusterReader", SetForward(world))
     long_look = world.advance()
 
-    assert asked_for == long_look == Wait(after=LONGEST_REST)
+    assert asked_for == long_look == Wait(after=LONGEST_WAIT)
 
 
 class SetForward:
