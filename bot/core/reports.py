@@ -21,7 +21,7 @@ from bot.core.mesh import MeshSnapshot
 from bot.core.record import Report
 from bot.core.renewals import overdue_ends
 from bot.core.rotation import Rotation
-from bot.core.standing import behind_beside, beside, said_of
+from bot.core.standing import Standing
 from bot.core.verification import judge_holders, stragglers, tally
 from bot.core.wording import agree, count, share, span
 
@@ -101,6 +101,7 @@ def _report(
     rotation: Rotation | None,
 ) -> Report:
     verdicts = judge_holders(snapshot, root) if root else ()
+    standing = Standing.of(rotation, root) if rotation else None
     return Report(
         kind=kind,
         mesh=snapshot.mesh,
@@ -110,7 +111,7 @@ def _report(
         verdict=verdict,
         headline=headline,
         meaning=meaning,
-        standing=said_of(rotation),
+        standing=standing.said(verdicts) if standing else "",
         authority=authority.title,
         evidence=authority.evidence,
         root=root.fingerprint if root else None,
@@ -118,9 +119,9 @@ def _report(
         expires_at=root.not_after if root else None,
         remaining=root.not_after - now if root else None,
         first_break=first_break(snapshot, root),
-        findings=beside(findings, rotation),
+        findings=standing.findings(findings) if standing else findings,
         tallies=tally(verdicts),
-        stragglers=behind_beside(stragglers(verdicts), rotation),
+        stragglers=stragglers(standing.holders(verdicts) if standing else verdicts),
         unread=tuple(f"{u.what}: {u.reason}" for u in snapshot.unread),
     )
 

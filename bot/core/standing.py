@@ -1,19 +1,41 @@
 """What a look tells of a rotation of the same mesh that has begun and not ended.
 
 What is behind may be behind because of it, and what would cure that by hand may work against it: a
-restart of Citadel goes around the pause that somebody asked for, and waiting for it is in vain.
+restart of Citadel goes around the pause that somebody asked for, a proxy that is restarted before its
+secret carries the root has the old one again. But where the rotation has come to wait for something,
+it waits for just the cure that its card names, and a person who puts that off waits in vain.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from bot.core.checks.table import BASELINE, EXPIRY
+from bot.core.certificates import Certificate
+from bot.core.checks.table import EXPIRY, PROCESSES, PROXIES, SECRETS, SERVED, TRUST, WEBHOOKS
 from bot.core.findings import Finding, Verdict
-from bot.core.progress import Straggler
+from bot.core.plan import StepKind
 from bot.core.rotation import Rotation, RotationState
+from bot.core.verification import Holder, HolderVerdict
 
-BROUGHT_UP = frozenset(check.id for check in (*BASELINE, EXPIRY))
+JUDGES = {
+    SECRETS.id: Holder.SECRET,
+    TRUST.id: Holder.TRUST,
+    WEBHOOKS.id: Holder.WEBHOOK,
+    SERVED.id: Holder.SERVED,
+    PROCESSES.id: Holder.PROCESS,
+    PROXIES.id: Holder.PROXY,
+}
+"""Checks of holders that a rotation brings up."""
+
+BROUGHT_UP = frozenset({*JUDGES, EXPIRY.id})
 """Checks of what a rotation brings up to date: the cures of the others hold with or without one."""
+
+_AWAITED = {
+    StepKind.AWAIT_SECRETS: frozenset({Holder.SECRET, Holder.TRUST}),
+    StepKind.AWAIT_WEBHOOKS: frozenset({Holder.WEBHOOK, Holder.SERVED}),
+    StepKind.AWAIT_PROXIES: frozenset({Holder.PROXY}),
+    StepKind.VERIFY: frozenset(Holder),
+}
+"""What a step's proof needs of holders, and its card names a cure for; other steps wait for their own effect."""
 
 _SAID = {
     RotationState.RUNNING: "A rotation of this mesh is running. "
@@ -24,35 +46,63 @@ _SAID = {
     "Its card says how far it is, and what waits for somebody",
 }
 
+_LEFT_TO_IT = {
+    RotationState.RUNNING: "wait for the rotation that is under way",
+    RotationState.PAUSED: "decide on the rotation's card first",
+    RotationState.ROLLING_BACK: "wait for the rotation that is under way",
+}
+"""What to do about what it has not come to yet."""
+
 
 def begun(rotations: Sequence[Rotation], mesh: str) -> Rotation | None:
     """The one of that mesh that a look should tell of, if there is one."""
     return next((one for one in rotations if one.mesh == mesh and one.state in _SAID), None)
 
 
-def said_of(rotation: Rotation | None) -> str:
-    """What is so and what to do about it first; empty without a rotation."""
-    return _SAID[rotation.state] if rotation else ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a rotation stands that has begun and not ended."""
 
+    state: RotationState
+    awaited: frozenset[Holder]
+    """The kinds of holders that it waits for now."""
 
-def beside(findings: Sequence[Finding], rotation: Rotation | None) -> tuple[Finding, ...]:
-    """The same findings, with the rotation before every cure of what it brings up."""
-    return tuple(
-        replace(one, hint=_cure(one.hint, one.verdict, rotation)) if one.check_id in BROUGHT_UP else one
-        for one in findings
-    )
+    @classmethod
+    def of(cls, rotation: Rotation, root: Certificate | None) -> "Standing":
+        """As a look finds it that judges holders by `root`.
 
+        Of a root that is not the rotation's own it brings up nothing: its card is asked first.
+        """
+        wanted = rotation.plan.old_root if rotation.backwards else rotation.plan.new_root
+        at = rotation.current if root and root.fingerprint == wanted.fingerprint else None
+        return cls(state=rotation.state, awaited=_AWAITED.get(at[0].kind, frozenset()) if at else frozenset())
 
-def behind_beside(stragglers: Sequence[Straggler], rotation: Rotation | None) -> tuple[Straggler, ...]:
-    """The same stragglers, with the rotation before every cure."""
-    return tuple(replace(one, cure=_cure(one.cure, one.verdict, rotation)) for one in stragglers)
+    def said(self, verdicts: Sequence[HolderVerdict]) -> str:
+        """What is so and what to do about it first."""
+        behind = {one.holder for one in verdicts if one.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN)}
+        kinds = [kind for kind in Holder if kind in behind & self.awaited]
+        if self.state is RotationState.PAUSED and kinds:
+            return (
+                f"A rotation of this mesh is paused and waits for {', '.join(kinds)}. "
+                "See first to what of them is not proved, then press Keep waiting on its card"
+            )
+        return _SAID[self.state]
 
+    def findings(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        """The same findings; the cure of what it has not come to yet is left to it."""
+        return tuple(
+            replace(one, hint=self._cure(one.hint, one.verdict, JUDGES.get(one.check_id)))
+            if one.check_id in BROUGHT_UP
+            else one
+            for one in findings
+        )
 
-def _cure(cure: str, verdict: str, rotation: Rotation | None) -> str:
-    """What could not be read is read no sooner for the rotation: its cure stays."""
-    if rotation is None or not cure or verdict != Verdict.NOT_OK:
-        return cure
-    if rotation.state is RotationState.PAUSED:
-        return f"decide on the rotation's card first; what is behind after its end: {cure}"
-    # Not every cure is the rotation's: no step of it restarts an old sidecar, and its card waits for that.
-    return f"wait for the rotation that is under way; if its card names it, too: {cure}"
+    def holders(self, verdicts: Sequence[HolderVerdict]) -> tuple[HolderVerdict, ...]:
+        """The same holders; the cure of what it has not come to yet is left to it."""
+        return tuple(replace(one, cure=self._cure(one.cure, one.verdict, one.holder)) for one in verdicts)
+
+    def _cure(self, cure: str, verdict: Verdict, holder: Holder | None) -> str:
+        """What could not be read is read no sooner for the rotation: its cure stays."""
+        if not cure or verdict is not Verdict.NOT_OK or holder in self.awaited:
+            return cure
+        return _LEFT_TO_IT[self.state]

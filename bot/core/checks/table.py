@@ -264,7 +264,7 @@ SIDECARS = Check(
     id="dp.version",
     title="Every sidecar loads a new root by itself",
     severity=I,
-    hint="Plan to restart these workloads after a transition, before the old root ends.",
+    hint="A rotation waits for them: restart these workloads when its card names them, or upgrade them before.",
     rule=holders.sidecar_versions,
 )
 MUTUAL_TLS = Check(

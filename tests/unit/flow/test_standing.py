@@ -1,5 +1,7 @@
 """A look while a rotation of the mesh is under way: it is told first, and no cure works against it."""
 
+from datetime import timedelta
+
 import pytest
 
 from bot.core.approval import Act
@@ -7,11 +9,19 @@ from bot.core.findings import Verdict
 from bot.core.intent import Verb
 from bot.core.record import Report, ReportPosted
 from bot.core.rotation import RotationState
+from tests.fakes.certificates import a_key, root_pem
+from tests.fakes.mesh import ROOT_KEY
 from tests.unit.flow.world import BEN, DORA, World
 
 LOOKS = pytest.mark.parametrize("verb", [Verb.CHECK, Verb.VERIFY])
 FIRST = "decide on the rotation's card first"
+LEFT_TO_IT = "wait for the rotation that is under way"
 PAUSED = "A rotation of this mesh is paused: decide on its card first."
+PAUSED_FOR_PROXIES = (
+    "A rotation of this mesh is paused and waits for proxies. "
+    "See first to what of them is not proved, then press Keep waiting on its card"
+)
+OLD_SIDECAR = "sidecar 1.0.5 does not load a new root by itself: restart Deployment cart"
 
 
 def stopped_after_the_write() -> World:
@@ -20,6 +30,23 @@ def stopped_after_the_write() -> World:
     world.running("reload-ca")
     world.press(Act.CANCEL)
     world.advance()
+    assert world.state is RotationState.PAUSED
+    return world
+
+
+def waiting_for_an_old_sidecar() -> World:
+    """No step restarts it, so the proof does not come before a person does."""
+    world = World()
+    cart = world.cluster.member("cart")
+    cart.version, cart.stuck = "1.0.5", True
+    world.running("await-proxies")
+    world.advance()
+    return world
+
+
+def paused_for_an_old_sidecar() -> World:
+    world = waiting_for_an_old_sidecar()
+    world.run()
     assert world.state is RotationState.PAUSED
     return world
 
@@ -38,14 +65,71 @@ def test_beside_a_paused_rotation_every_cure_comes_after_its_decision(verb: Verb
     assert report.standing.startswith(PAUSED)
     behind = [one for one in report.stragglers if one.verdict == Verdict.NOT_OK]
     assert behind
-    assert all(one.cure.startswith(FIRST) for one in behind)
+    assert all(one.cure == FIRST for one in behind)
     hints = {one.check_id: one.hint for one in report.findings if one.red}
-    assert hints["ws.root"].startswith(FIRST)
-    assert hints["cp.root"].startswith(FIRST)
+    assert hints["ws.root"] == FIRST
+    assert hints["cp.root"] == FIRST
 
 
 @LOOKS
-def test_beside_a_running_rotation_what_is_behind_is_left_to_it(verb: Verb) -> None:
+@pytest.mark.parametrize("stop", [False, True], ids=["after its deadline", "stopped by a person"])
+def test_what_a_paused_rotation_waits_for_is_cured_before_it_goes_on(verb: Verb, stop: bool) -> None:  # noqa: FBT001
+    world = waiting_for_an_old_sidecar() if stop else paused_for_an_old_sidecar()
+    if stop:
+        world.press(Act.CANCEL)
+        world.advance()
+    assert world.state is RotationState.PAUSED
+
+    report = looked(world, verb)
+
+    assert report.standing == PAUSED_FOR_PROXIES
+    (cart,) = (one for one in report.stragglers if one.verdict == Verdict.NOT_OK)
+    assert cart.cure == OLD_SIDECAR
+    assert {one.check_id: one.hint for one in report.findings}["dp.root"] == OLD_SIDECAR
+
+
+def test_what_it_waits_for_is_the_cure_that_brings_it_to_its_end() -> None:
+    world = paused_for_an_old_sidecar()
+
+    world.cluster.member("cart").stuck = False
+    world.cluster.converge()
+    world.press(Act.KEEP_WAITING)
+    world.run()
+
+    assert world.state is RotationState.DONE
+
+
+def test_a_silent_proxy_that_a_paused_rotation_waits_for_is_seen_to_first() -> None:
+    world = World()
+    world.cluster.member("cart").fault = "the proxy did not answer"
+    world.running("await-proxies")
+    world.run()
+
+    assert looked(world, Verb.VERIFY).standing == PAUSED_FOR_PROXIES
+
+
+def test_under_a_root_of_somebody_else_the_card_of_a_paused_rotation_comes_first() -> None:
+    world = paused_for_an_old_sidecar()
+    assert world.cluster.secret is not None
+    now = world.clock.now()
+    theirs = root_pem(a_key(), not_before=now, not_after=now + timedelta(days=30), serial=99)
+    world.cluster.secret.write({ROOT_KEY: theirs}, manager="kubectl")
+
+    report = looked(world, Verb.VERIFY)
+
+    assert report.standing.startswith(PAUSED)
+    assert {one.cure for one in report.stragglers if one.verdict == Verdict.NOT_OK} == {FIRST}
+
+
+def test_the_note_on_old_sidecars_does_not_put_them_off_until_the_rotation_has_ended() -> None:
+    report = looked(paused_for_an_old_sidecar(), Verb.CHECK)
+
+    (note,) = (one for one in report.findings if one.check_id == "dp.version")
+    assert note.hint.startswith("A rotation waits for them: restart these workloads when its card names them")
+
+
+@LOOKS
+def test_beside_a_running_rotation_only_what_it_waits_for_has_a_cure(verb: Verb) -> None:
     world = World()
     world.running("await-secrets")
     world.cluster.member("cart").root = b""
@@ -54,7 +138,25 @@ def test_beside_a_running_rotation_what_is_behind_is_left_to_it(verb: Verb) -> N
 
     assert report.standing.startswith("A rotation of this mesh is running")
     (cart,) = (one for one in report.stragglers if "istio.cart" in one.what)
-    assert cart.cure.startswith("wait for the rotation that is under way; if its card names it, too: ")
+    assert cart.cure == "Citadel re-issues it within minutes; wait"
+    hints = {one.check_id: one.hint for one in report.findings if one.red}
+    assert hints["ws.root"] == cart.cure
+    assert hints["cp.root"] == LEFT_TO_IT
+
+
+def test_a_running_rotation_waits_for_an_old_sidecar_too() -> None:
+    report = looked(waiting_for_an_old_sidecar(), Verb.VERIFY)
+
+    assert OLD_SIDECAR in {one.cure for one in report.stragglers}
+
+
+def test_the_root_that_a_rotation_replaces_is_left_to_it_and_nobody_asks_for_another() -> None:
+    world = World()
+    world.running("back-up")
+
+    hints = {one.check_id: one.hint for one in looked(world, Verb.CHECK).findings if one.red}
+
+    assert hints == {"ca.expiry": LEFT_TO_IT}
 
 
 def test_a_rotation_that_is_being_rolled_back_is_told_as_that() -> None:
