@@ -30,6 +30,8 @@ class Known:
     """Every root of this CA that is in use anywhere, the expected one first."""
     others: tuple[Certificate, ...]
     """Every root of another key that is in use anywhere."""
+    agents: bool
+    """Whether some proxies may have theirs from a node agent."""
 
     @classmethod
     def of(cls, snapshot: MeshSnapshot, expected: Certificate) -> "Known":
@@ -44,12 +46,23 @@ class Known:
             secrets={(secret.ref.namespace, secret.ref.name): secret for secret in snapshot.secrets},
             roots=(expected, *(root for root in seen if _same_key(root, expected))),
             others=tuple(root for root in seen if not _same_key(root, expected)),
+            agents=has_node_agents(snapshot),
         )
 
     def mounted(self, pod: Pod) -> list[WorkloadSecret]:
         """The workload secrets that a pod has its files from."""
         places = ((pod.ref.namespace, name) for name in sorted(mounted_names(pod)))
         return [self.secrets[place] for place in places if place in self.secrets]
+
+
+def has_node_agents(snapshot: MeshSnapshot) -> bool:
+    """Whether node agents hand out certificates in this mesh, too (SDS, 1.1 to 1.4)."""
+    return any(workload.label("istio") == "nodeagent" for workload in snapshot.workloads)
+
+
+def asks_agent(proxy: Proxy, *, agents: bool) -> bool:
+    """Whether it has its certificate from a node agent, where there are `agents`: it mounts no workload secret."""
+    return agents and not any(each.startswith("istio.") for each in proxy.pod.secret_volumes)
 
 
 def _same_key(root: Certificate, other: Certificate) -> bool:
@@ -104,7 +117,7 @@ def _loaded_verdict(proxy: Proxy, known: Known) -> tuple[Verdict, str, str]:
     if reason := _wrong_loaded_root(proxy, known.expected):
         return Verdict.NOT_OK, reason, _proxy_cure(proxy)
     if reason := _wrong_loaded_leaf(proxy, known):
-        return Verdict.NOT_OK, reason, _leaf_cure(proxy)
+        return Verdict.NOT_OK, reason, _leaf_cure(proxy, by_agent=asks_agent(proxy, agents=known.agents))
     return Verdict.OK, "", ""
 
 
@@ -137,21 +150,26 @@ def _proxy_cure(proxy: Proxy) -> str:
     return f"the kubelet and Envoy take up to three minutes; after that restart {_owner(proxy)}"
 
 
-def _leaf_cure(proxy: Proxy) -> str:
-    return f"see that its secret is in order, then restart {_owner(proxy)}"
+def _leaf_cure(proxy: Proxy, *, by_agent: bool) -> str:
+    source = "the node agent of its node" if by_agent else "its secret"
+    return f"see that {source} is in order, then restart {_owner(proxy)}"
 
 
 def _left_cure(proxy: Proxy) -> str:
     return f"give it back to Citadel or take it out of the mesh, then restart {_owner(proxy)}"
 
 
-def renewal_cure(proxy: Proxy, left: str) -> str:
+def renewal_cure(proxy: Proxy, left: str, *, by_agent: bool) -> str:
     """What gets it a renewed certificate; `left`: why Citadel leaves it alone, empty when it does not."""
+    if by_agent:
+        return _leaf_cure(
+            proxy, by_agent=True
+        )  # neither Citadel's secrets nor the sidecar's file watch matter
     if left:
         return _left_cure(proxy)
     if sidecar_loads_new_roots(proxy.version) is False:
         return f"sidecar {proxy.version} does not load it by itself: restart {_owner(proxy)}"
-    return _leaf_cure(proxy)
+    return _leaf_cure(proxy, by_agent=False)
 
 
 def _owner(proxy: Proxy) -> str:

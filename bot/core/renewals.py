@@ -15,7 +15,7 @@ from bot.core.findings import Verdict
 from bot.core.flags import text_flag
 from bot.core.keeping import keeping, why_left_alone, why_unmanaged
 from bot.core.mesh import LoadedCertificate, MeshSnapshot
-from bot.core.proxies import Known, has_of_this_ca, renewal_cure
+from bot.core.proxies import Known, asks_agent, has_node_agents, has_of_this_ca, renewal_cure
 from bot.core.verification import Holder, HolderVerdict
 from bot.core.wording import span
 
@@ -27,10 +27,14 @@ USUAL_RATIO = 0.5
 MIN_GRACE = timedelta(minutes=10)
 """Citadel's least time before the end, for leaves that live for minutes."""
 
+NODE_AGENT = "the node agent renews at times of its own"
+"""An hour before the end in 1.1, at half of the life later (SECRET_GRACE_DURATION); looked at every ten
+minutes (SECRET_JOB_RUN_INTERVAL). Source: security/cmd/node_agent_k8s/main.go."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renewal:
-    """When a mesh's leaves are renewed."""
+    """When leaves are renewed."""
 
     ratio: float
     """The share of a leaf's life that is left then, 0 to 1."""
@@ -45,6 +49,11 @@ class Renewal:
         except ValueError:
             ratio = USUAL_RATIO
         return cls(ratio=ratio if 0 <= ratio <= 1 else USUAL_RATIO)
+
+    @classmethod
+    def at_the_latest(cls) -> "Renewal":
+        """By whoever renews at times of its own: in its last minutes a leaf is late for anybody."""
+        return cls(ratio=0)
 
     def due(self, leaf: Leaf) -> datetime:
         """From when on it is renewed."""
@@ -73,7 +82,10 @@ class InUse:
     """`the certificate in Secret shop/istio.cart`."""
     leaves: tuple[Leaf, ...]
     """At least one: of a proxy one for each TLS context."""
+    renewal: Renewal
     cure: str
+    left_to: str = ""
+    """Why nothing is said of them before their last minutes; empty where it is known when they are renewed."""
 
 
 def judge_renewals(
@@ -82,38 +94,37 @@ def judge_renewals(
     """Whether each holder of this kind that shows a leaf has it renewed in time.
 
     `expected`: the root that should be everywhere, by which proxies of another CA are told apart; None
-    when it is not known.
+    when it is not known. Skipped are those whose times are another's, while they are not late for anybody.
     """
-    renewal = Renewal.of(snapshot)
-    return tuple(_judge(use, renewal, snapshot.taken_at) for use in _in_use(snapshot, expected, holder))
+    return tuple(_judge(use, snapshot.taken_at) for use in _in_use(snapshot, expected, holder))
 
 
 def overdue_ends(snapshot: MeshSnapshot, expected: Certificate | None) -> Iterator[tuple[datetime, str]]:
     """When each holder of an overdue leaf stops, and the leaf in words."""
-    renewal = Renewal.of(snapshot)
     for holder in (Holder.SECRET, Holder.SERVED, Holder.PROXY):
         for use in _in_use(snapshot, expected, holder):
-            if late := _first_overdue(use, renewal, snapshot.taken_at):
+            if late := _first_overdue(use, snapshot.taken_at):
                 yield late.not_after, use.told
 
 
-def _judge(use: InUse, renewal: Renewal, at: datetime) -> HolderVerdict:
-    late = _first_overdue(use, renewal, at)
+def _judge(use: InUse, at: datetime) -> HolderVerdict:
+    late = _first_overdue(use, at)
     if late is None:
-        return HolderVerdict(holder=use.holder, what=use.what, verdict=Verdict.OK)
+        verdict = Verdict.SKIPPED if use.left_to else Verdict.OK
+        return HolderVerdict(holder=use.holder, what=use.what, verdict=verdict, reason=use.left_to)
     remaining = span(late.not_after - at)
     ends = f"ends in {remaining}" if at < late.not_after else f"ended {remaining} ago"
     reason = (
         f"its certificate {ends}, at {late.not_after:%Y-%m-%d %H:%M:%S} UTC, and should have been "
-        f"renewed on {renewal.due(late):%Y-%m-%d}"
+        f"renewed on {use.renewal.due(late):%Y-%m-%d}"
     )
     return HolderVerdict(
         holder=use.holder, what=use.what, verdict=Verdict.NOT_OK, reason=reason, cure=use.cure
     )
 
 
-def _first_overdue(use: InUse, renewal: Renewal, at: datetime) -> Leaf | None:
-    late = [leaf for leaf in use.leaves if renewal.overdue(leaf, at)]
+def _first_overdue(use: InUse, at: datetime) -> Leaf | None:
+    late = [leaf for leaf in use.leaves if use.renewal.overdue(leaf, at)]
     return min(late, key=lambda leaf: leaf.not_after, default=None)
 
 
@@ -130,7 +141,7 @@ def _in_use(snapshot: MeshSnapshot, expected: Certificate | None, holder: Holder
 
 
 def _in_secrets(snapshot: MeshSnapshot) -> Iterator[InUse]:
-    kept = keeping(snapshot)
+    kept, renewal = keeping(snapshot), Renewal.of(snapshot)
     for secret in snapshot.secrets:
         if secret.leaf and not why_unmanaged(secret, kept):
             yield InUse(
@@ -138,11 +149,13 @@ def _in_secrets(snapshot: MeshSnapshot) -> Iterator[InUse]:
                 what=str(secret.ref),
                 told=f"the certificate in {secret.ref}",
                 leaves=(secret.leaf,),
+                renewal=renewal,
                 cure="Citadel's log says why it is not renewed",
             )
 
 
 def _served(snapshot: MeshSnapshot) -> Iterator[InUse]:
+    renewal = Renewal.of(snapshot)
     for served in snapshot.served:
         if served.asked and served.leaf:
             shower = served.pod or f"of Service {served.service}"
@@ -151,6 +164,7 @@ def _served(snapshot: MeshSnapshot) -> Iterator[InUse]:
                 what=f"webhook server {shower}",
                 told=f"the certificate that {served.pod or served.service} shows",
                 leaves=(served.leaf,),
+                renewal=renewal,
                 cure=f"see that its secret is in order, then restart {served.workload or served.pod}",
             )
 
@@ -158,18 +172,19 @@ def _served(snapshot: MeshSnapshot) -> Iterator[InUse]:
 def _in_proxies(snapshot: MeshSnapshot, expected: Certificate | None) -> Iterator[InUse]:
     known = Known.of(snapshot, expected) if expected else None
     kept = keeping(snapshot)
-    has_agents = any(workload.label("istio") == "nodeagent" for workload in snapshot.workloads)
+    citadels, agents = Renewal.of(snapshot), has_node_agents(snapshot)
     for proxy in snapshot.proxies:
         name = f"{proxy.pod.ref.namespace}/{proxy.pod.ref.name}"
         left = why_left_alone(proxy.pod.ref.namespace, proxy.pod.service_account, kept)
         if not proxy.asked or not proxy.leaves or (left and not (known and has_of_this_ca(proxy, known))):
             continue
-        if has_agents and not any(each.startswith("istio.") for each in proxy.pod.secret_volumes):
-            continue  # it asks the node agent, whose times are flags of its own: an hour before the end in 1.1
+        by_agent = asks_agent(proxy, agents=agents)
         yield InUse(
             holder=Holder.PROXY,
             what=f"proxy of {name}",
             told=f"the certificate loaded by {name}",
             leaves=proxy.leaves,
-            cure=renewal_cure(proxy, left),
+            renewal=Renewal.at_the_latest() if by_agent else citadels,
+            cure=renewal_cure(proxy, left, by_agent=by_agent),
+            left_to=NODE_AGENT if by_agent else "",
         )

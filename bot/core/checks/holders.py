@@ -1,6 +1,7 @@
 """Rules about everything that holds a root, and about mutual TLS itself."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
 from bot.core.findings import Severity, Verdict
@@ -134,7 +135,12 @@ def proxy_leaves(scene: Scene) -> Judged | None:
 def _renewed(scene: Scene, holder: Holder, noun: str, good: str) -> Judged | None:
     """Of those that show one: what shows none is told of by the check of its root."""
     verdicts = judge_renewals(scene.snapshot, scene.expected, holder)
-    return _summed(verdicts, noun, good) if verdicts else None
+    if not verdicts:
+        return None
+    judged = _summed(verdicts, noun, good)
+    left = [v.reason for v in verdicts if v.verdict is Verdict.SKIPPED]
+    why = "; ".join(dict.fromkeys(left))
+    return replace(judged, summary=f"{judged.summary}; {len(left):,} left out: {why}") if left else judged
 
 
 def _summed(verdicts: Sequence[HolderVerdict], noun: str, good: str) -> Judged:

@@ -135,18 +135,74 @@ def test_a_certificate_that_is_renewed_at_every_resync_is_not_overdue(minutes: i
     assert not Renewal.of(a_mesh()).overdue(short, NOW + MINUTE)
 
 
-@pytest.mark.parametrize(("mounts", "judged"), [((), False), (("istio.default",), True)])
-def test_a_proxy_that_asks_the_node_agent_is_left_to_its_times(
-    mounts: tuple[str, ...],
-    judged: bool,  # noqa: FBT001
-) -> None:
-    proxy = replace(a_proxy(leaves=(loaded(OVERDUE),)), pod=replace(a_proxy().pod, secret_volumes=mounts))
-    agent = a_workload("nodeagent", ref=ObjectRef(kind="DaemonSet", namespace=SYSTEM, name="istio-nodeagent"))
-    mesh = a_mesh(workloads=(a_citadel("--self-signed-ca=true"), agent), proxies=(proxy,))
+# --- what a node agent renews ---------------------------------------------------------------------------
 
-    found = judge_renewals(mesh, the_root(), Holder.PROXY)
+AGENT = a_workload("nodeagent", ref=ObjectRef(kind="DaemonSet", namespace=SYSTEM, name="istio-nodeagent"))
+LEFT_OUT = "left out: the node agent renews at times of its own"
 
-    assert [one.verdict for one in found] == ([Verdict.NOT_OK] if judged else [])
+
+def asking(*leaves: Certificate, mounts: tuple[str, ...] = ()) -> MeshSnapshot:
+    """A mesh with node agents and a proxy for each leaf, of two at most."""
+    names = ("cart", "frontend")
+    made = [a_proxy(name, leaves=(loaded(leaf),)) for name, leaf in zip(names, leaves, strict=False)]
+    proxies = tuple(replace(each, pod=replace(each.pod, secret_volumes=mounts)) for each in made)
+    return a_mesh(workloads=(a_citadel("--self-signed-ca=true"), AGENT), proxies=proxies)
+
+
+def for_a_day(left: timedelta) -> Certificate:
+    """As a node agent asks for them, and so long before its end."""
+    return a_leaf(since=NOW + left - DAY, until=NOW + left, serial=91)
+
+
+def test_proxies_that_ask_the_node_agent_are_left_to_its_times_and_counted() -> None:
+    finding = said(table.PROXY_LEAVES, asking(OVERDUE, for_a_day(60 * MINUTE)))
+
+    assert finding is not None
+    assert (finding.verdict, finding.summary) == ("skipped", f"no proxy is to be judged; 2 {LEFT_OUT}")
+    assert first_break(asking(OVERDUE), the_root()).startswith("the CA's root ends")
+
+
+def test_one_that_mounts_its_secret_is_judged_by_citadels_times_beside_a_node_agent() -> None:
+    assert verdict_of(table.PROXY_LEAVES, asking(OVERDUE, mounts=("istio.default",))) == "not_ok warning"
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (-2 * DAY, "ended at 2026-11-21 18:41:00 UTC"),
+        (MINUTE, "ends at 2026-11-23 18:42:00 UTC"),
+        (4 * MINUTE, "ends at 2026-11-23 18:45:00 UTC"),
+    ],
+)
+def test_a_certificate_in_its_last_minutes_counts_whoever_renews_it(left: timedelta, told: str) -> None:
+    mesh = asking(for_a_day(left), for_a_day(720 * MINUTE))
+
+    finding = said(table.PROXY_LEAVES, mesh)
+
+    assert finding is not None
+    assert (finding.verdict, finding.summary) == (
+        "not_ok",
+        f"0 of 1 proxy has loaded a certificate that was renewed in time; 1 not; 1 {LEFT_OUT}",
+    )
+    assert finding.offenders[0].startswith("proxy of shop/cart-0: its certificate end")
+    assert finding.hint == "see that the node agent of its node is in order, then restart Deployment cart"
+    assert first_break(mesh, the_root()) == f"the certificate loaded by shop/cart-0 {told}"
+
+
+def test_a_certificate_for_minutes_from_a_node_agent_counts_in_its_last_quarter() -> None:
+    short = a_leaf(since=NOW - 7 * MINUTE, until=NOW + MINUTE)
+    fresh = a_leaf(since=NOW - 4 * MINUTE, until=NOW + 4 * MINUTE)
+
+    verdicts = [one.verdict for one in judge_renewals(asking(short, fresh), the_root(), Holder.PROXY)]
+
+    assert verdicts == [Verdict.NOT_OK, Verdict.SKIPPED]
+
+
+def test_the_root_of_a_proxy_whose_certificate_ended_has_the_cure_of_who_renews_it() -> None:
+    finding = said(table.PROXIES, asking(for_a_day(-2 * DAY)))
+
+    assert finding is not None
+    assert finding.hint == "see that the node agent of its node is in order, then restart Deployment cart"
 
 
 # --- whose it is --------------------------------------------------------------------------------------
