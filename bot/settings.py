@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot import settings_text
 from bot.errors import SettingsFault
+from bot.core.intent import MAX_LIFETIME, MIN_LIFETIME
 from bot.settings_text import Address, MeshSetting
 
 PREFIX = "ROOTKEEPER_"
@@ -146,10 +147,13 @@ class Settings(BaseSettings):
         "again: a bot that was down for a day must not start yesterday's work.",
         example="5m",
     )
-    root_lifetime: Annotated[timedelta, _duration_between("1h", "7300d")] = _setting(
+    root_lifetime: Annotated[
+        timedelta, _duration_between(f"{MIN_LIFETIME.days}d", f"{MAX_LIFETIME.days}d")
+    ] = _setting(
         "3650d",
-        description="Validity of a new root (s, m, h, d), unless the request names one: ten years, as "
-        "Citadel itself makes them.",
+        description=f"Validity of a new root (s, m, h, d), unless the request names one: ten years, as Citadel "
+        f"itself makes them. A request may name the same: {MIN_LIFETIME.days} days, the life of a workload "
+        f"certificate, to {MAX_LIFETIME.days // 365} years.",
         example="3650d",
     )
     probe_concurrency: int = _setting(

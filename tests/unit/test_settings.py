@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.core.intent import MAX_LIFETIME, MIN_LIFETIME, NotUnderstood, read_lifetime
 from bot.errors import SettingsFault
 from bot.settings import Settings, load_settings, variable
 from bot.settings_text import Address, MeshSetting, duration
@@ -254,6 +255,18 @@ def test_what_belongs_to_others_in_the_same_file_is_left_to_them(tmp_path: Path)
     settings = settings_from(tmp_path, 'OTHER="two\nlines"\n# it\'s mine\nROOTKEEPER_LOG_LEVEL=debug\n')
 
     assert settings.log_level == "debug"
+
+
+@pytest.mark.parametrize("lifetime", ["89d", "1h", "7301d"])
+def test_a_new_root_lives_as_long_as_a_request_may_ask_for(tmp_path: Path, lifetime: str) -> None:
+    text = "ROOTKEEPER_ROOT_LIFETIME="
+    bounds = {
+        settings_from(tmp_path, f"{text}{end.days}d").root_lifetime for end in (MIN_LIFETIME, MAX_LIFETIME)
+    }
+
+    assert bounds == {MIN_LIFETIME, MAX_LIFETIME}
+    assert isinstance(read_lifetime(lifetime), NotUnderstood)
+    assert "must lie between 90d and 7300d" in faults_of(tmp_path, text + lifetime)[0]
 
 
 def test_run_names_everything_of_slack_that_is_missing(tmp_path: Path) -> None:
