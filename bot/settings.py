@@ -263,7 +263,8 @@ class _Unread:
 
 _NEXT_SETTING = re.compile(rf"\n\s*(?:export\s+)?(?:[A-Z][A-Z0-9_]*|(?i:{PREFIX}\w+))\s*=")
 """In a value: the quote was not closed, and the line after it went in. A list over several lines is none."""
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+")
+"""Of a variable, and never the rest of a list or token that ran over the line: no id in those has a _."""
 _NAMES = re.compile(rf"^\s*(?:export\s+)?({PREFIX}\w+)", re.MULTILINE | re.IGNORECASE)
 
 
@@ -273,7 +274,7 @@ def _unread(binding: Binding) -> _Unread | None:
     ours = (binding.key or "").upper().startswith(PREFIX)
     if binding.error or (ours and _NEXT_SETTING.search(binding.value or "")):
         wrong = "cannot be read: is a quote not closed, or a = missing?"
-    elif binding.key is not None and binding.value is None:
+    elif binding.key is not None and binding.value is None and (ours or not _is_inherited(binding.key)):
         wrong = "has no ="
     else:
         return None
@@ -281,8 +282,6 @@ def _unread(binding: Binding) -> _Unread | None:
     last = first + text.strip().count("\n")
     where = f"line {first}" if last == first else f"lines {first} to {last}"
     names = tuple(name.upper() for name in _NAMES.findall(text))
-    if not names and _VARIABLE.fullmatch(text.strip()):
-        names = (text.strip(),)
     return _Unread(told=" ".join([f"{where}:", *names[:1], wrong]), names=names)
 
 
@@ -290,6 +289,11 @@ def _misspelt(names: Iterable[str], *, strict: Iterable[str]) -> list[str]:
     """Variables that nobody reads.
 
     In the file every unknown one is a mistake; in the environment only what is nearly one of ours
+def _is_inherited(word: str) -> bool:
+    """Whether a word alone asks, as some readers of such files know it, for the environment's own value."""
+    return word in os.environ or _NAME.fullmatch(word) is not None
+
+
     (Kubernetes puts ROOTKEEPER_SERVICE_HOST and the like there by itself).
     """
     known = [variable(name) for name in Settings.model_fields]

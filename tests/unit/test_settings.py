@@ -219,7 +219,7 @@ QUOTE = "cannot be read: is a quote not closed, or a = missing?"
         ("ROOTKEEPER_MESHES\n", ["line 1: ROOTKEEPER_MESHES has no ="]),
         ("ROOTKEEPER_MESHES prod=eu/istio-system\n", [f"line 1: ROOTKEEPER_MESHES {QUOTE}"]),
         ("ROOTKEEPER_APPROVERS=U0ANNA,\n  U0BEN\n", ["line 2: has no ="]),
-        ("HTTPS_PROXY\n", ["line 1: HTTPS_PROXY has no ="]),
+        ("xoxb-1-2-\nsecretsecret\n", ["line 1: has no =", "line 2: has no ="]),
         ("export rootkeeper_log_level 'debug'\n", [f"line 1: ROOTKEEPER_LOG_LEVEL {QUOTE}"]),
     ],
 )
@@ -253,6 +253,13 @@ def test_a_list_may_stand_on_several_lines_in_quotes(tmp_path: Path) -> None:
 
 def test_what_belongs_to_others_in_the_same_file_is_left_to_them(tmp_path: Path) -> None:
     settings = settings_from(tmp_path, 'OTHER="two\nlines"\n# it\'s mine\nROOTKEEPER_LOG_LEVEL=debug\n')
+
+    assert settings.log_level == "debug"
+
+
+@pytest.mark.parametrize("line", ["HTTPS_PROXY", "https_proxy", "no_proxy", "export SSL_CERT_FILE", "PATH"])
+def test_the_name_alone_of_a_variable_of_others_is_left_to_the_environment(tmp_path: Path, line: str) -> None:
+    settings = settings_from(tmp_path, f"{line}\nROOTKEEPER_LOG_LEVEL=debug\n")
 
     assert settings.log_level == "debug"
 
