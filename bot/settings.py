@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,8 +23,8 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot import settings_text
-from bot.errors import SettingsFault
 from bot.core.intent import MAX_LIFETIME, MIN_LIFETIME
+from bot.errors import SettingsFault
 from bot.settings_text import Address, MeshSetting
 
 PREFIX = "ROOTKEEPER_"
@@ -230,7 +231,7 @@ def load_settings(env_file: Path | None = None, *, for_slack: bool = False) -> S
         given.update(name for line in unread for name in line.names)
         faults += [_missing(name) for name in NEEDED_BY_SLACK if variable(name) not in given]
     try:
-        settings = Settings(_env_file=file)  # type: ignore[call-arg]
+        settings = Settings(_env_file=file if text else None)  # type: ignore[call-arg]
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         raise _fault([*faults, *(_told(str(d["loc"][0]), d["msg"]) for d in details)]) from None
@@ -241,15 +242,18 @@ def load_settings(env_file: Path | None = None, *, for_slack: bool = False) -> S
 
 def _text_of(file: Path, *, must_exist: bool) -> str:
     """What stands in the file; a file that was asked for must be there."""
-    if not file.is_file():
-        if must_exist:
-            raise _fault([f"{file}: there is no such file (copy .env.example to begin one)"])
-        return ""
     try:
-        return file.read_text(encoding="utf-8")
+        if stat.S_ISREG(file.stat().st_mode):  # Path.is_file may raise, or say False where nobody knows
+            return file.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        pass
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise _fault([f"{file}: cannot be read: {reason}"]) from None
+        place = "" if must_exist else " (it belongs to the directory in which this is run)"
+        raise _fault([f"{file.absolute()}: cannot be read: {reason}{place}"]) from None
+    if must_exist:
+        raise _fault([f"{file}: there is no such file (copy .env.example to begin one)"])
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,15 +289,15 @@ def _unread(binding: Binding) -> _Unread | None:
     return _Unread(told=" ".join([f"{where}:", *names[:1], wrong]), names=names)
 
 
-def _misspelt(names: Iterable[str], *, strict: Iterable[str]) -> list[str]:
-    """Variables that nobody reads.
-
-    In the file every unknown one is a mistake; in the environment only what is nearly one of ours
 def _is_inherited(word: str) -> bool:
     """Whether a word alone asks, as some readers of such files know it, for the environment's own value."""
     return word in os.environ or _NAME.fullmatch(word) is not None
 
 
+def _misspelt(names: Iterable[str], *, strict: Iterable[str]) -> list[str]:
+    """Variables that nobody reads.
+
+    In the file every unknown one is a mistake; in the environment only what is nearly one of ours
     (Kubernetes puts ROOTKEEPER_SERVICE_HOST and the like there by itself).
     """
     known = [variable(name) for name in Settings.model_fields]

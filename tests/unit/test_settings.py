@@ -186,6 +186,19 @@ def test_a_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
         load_settings(tmp_path / "absent.env")
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_file_that_may_not_be_looked_at_is_told_and_not_called_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, asked: bool
+) -> None:
+    def shut(_path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied")  # the tests may run as root, who may
+
+    monkeypatch.setattr(Path, "stat", shut)
+
+    with pytest.raises(SettingsFault, match=rf"{tmp_path}/\.env: cannot be read: Permission denied"):
+        load_settings(tmp_path / ".env" if asked else None)
+
+
 def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "some.env").write_bytes(b"\xff\xfe\x00")
 
