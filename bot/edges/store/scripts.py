@@ -4,11 +4,9 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import Engine
 
 from bot.edges.store.engine import writing
-from bot.errors import StoreError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -19,16 +17,10 @@ def run_scripts(engine: Engine) -> None:
     Two processes that start at once do it one after the other, and the second finds nothing to do.
 
     Raises:
-        StoreError: a newer version has been here, or the database cannot be written.
+        StoreError: the database cannot be written.
     """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    try:
-        with writing(engine) as connection:
-            configuration.attributes["connection"] = connection
-            command.upgrade(configuration, "head")
-    except CommandError as error:
-        raise StoreError(
-            f"the database's tables are not of this version: {error}",
-            hint="A newer Rootkeeper has used this database: run that version, or a newer one.",
-        ) from error
+    with writing(engine) as connection:
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "head")

@@ -5,7 +5,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from bot.core.record import Change, CheckRecord, Given, Placement
 from bot.edges.store import tables
 from bot.edges.store.engine import open_database, reading, writing
 from bot.edges.store.lease import Lease
-from bot.edges.store.migrate import LATEST, upgrade
+from bot.edges.store.migrate import REVISIONS, require_latest, upgrade
 from bot.edges.store.outbox import SqlOutbox
 from bot.edges.store.scripts import MIGRATIONS
 from bot.edges.store.store import SqlStore
@@ -277,11 +278,13 @@ def test_an_upgrade_that_has_nothing_to_do_changes_nothing(engine: Engine, store
     assert len(store.active_rotations()) == 1
 
 
-def test_the_newest_script_is_the_version_that_a_start_asks_for() -> None:
+def test_the_scripts_are_the_versions_that_a_start_knows() -> None:
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
 
-    assert ScriptDirectory.from_config(configuration).get_current_head() == LATEST
+    scripts = ScriptDirectory.from_config(configuration).walk_revisions()
+
+    assert tuple(script.revision for script in scripts) == REVISIONS[::-1]
 
 
 def test_a_start_with_nothing_to_upgrade_does_not_load_what_upgrades(engine: Engine) -> None:
@@ -295,14 +298,18 @@ def test_a_start_with_nothing_to_upgrade_does_not_load_what_upgrades(engine: Eng
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-def test_a_database_of_a_newer_version_is_left_alone(engine: Engine) -> None:
+@pytest.mark.parametrize("start", [upgrade, require_latest])
+def test_a_database_of_a_newer_version_is_left_alone_and_called_so_by_all(
+    engine: Engine, start: Callable[[Engine], None]
+) -> None:
     with writing(engine) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
 
-    with pytest.raises(StoreError, match="9999") as fault:
-        upgrade(engine)
+    with pytest.raises(StoreError, match="tables of version 9999") as fault:
+        start(engine)
 
-    assert "newer" in fault.value.hint
+    assert "A newer Rootkeeper" in fault.value.hint
+    assert "brings them up to date" not in fault.value.hint
 
 
 def test_the_database_itself_refuses_a_second_active_rotation(engine: Engine, store: SqlStore) -> None:
