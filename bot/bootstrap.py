@@ -4,7 +4,8 @@ Every function takes what it builds upon as arguments, so that a test can hand i
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from slack_sdk import WebClient
@@ -23,7 +24,7 @@ from bot.edges.slack.directory import SlackDirectory
 from bot.edges.slack.faults import fault_of
 from bot.edges.slack.poster import Poster
 from bot.edges.slack.replies import SlackReplies
-from bot.edges.store.engine import open_database
+from bot.edges.store.engine import looking, open_database
 from bot.edges.store.lease import Lease
 from bot.edges.store.migrate import require_latest, upgrade
 from bot.edges.store.outbox import SqlOutbox
@@ -104,19 +105,33 @@ def open_record(
     metrics: Metrics,
     epoch: Callable[[], int] = lambda: 0,
     on_commit: Callable[[], None] = lambda: None,
-    must_exist: bool = False,
 ) -> Record:
-    """The database of the settings, brought up to date; one that must exist is only looked at.
+    """The database of the settings, brought up to date.
 
     Raises:
-        DatabaseAbsent: it must exist and does not.
         StoreError: it cannot be opened, or a newer version has been here.
     """
-    engine = open_database(settings.database_url.get_secret_value(), must_exist=must_exist)
-    if must_exist:
+    engine = open_database(settings.database_url.get_secret_value())
+    upgrade(engine)
+    return _record(engine, clock, metrics=metrics, epoch=epoch, on_commit=on_commit)
+
+
+@contextmanager
+def look_at_record(settings: Settings, clock: Clock) -> Iterator[Record]:
+    """The database of the settings as it is, for who only reads; closed at the end.
+
+    Raises:
+        DatabaseAbsent: there is none.
+        StoreError: it cannot be read, has not this version's tables, or was written to meanwhile.
+    """
+    with looking(settings.database_url.get_secret_value()) as engine:
         require_latest(engine)
-    else:
-        upgrade(engine)
+        yield _record(engine, clock, metrics=Metrics(), epoch=lambda: 0, on_commit=lambda: None)
+
+
+def _record(
+    engine: Engine, clock: Clock, *, metrics: Metrics, epoch: Callable[[], int], on_commit: Callable[[], None]
+) -> Record:
     return Record(
         engine=engine,
         lease=Lease(engine),

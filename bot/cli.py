@@ -158,15 +158,13 @@ def _look(
 def _standing(settings: Settings, mesh: MeshName) -> Rotation | None:
     """As the bot's record knows it; where there is none, as on another machine, a look needs none."""
     try:
-        record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics(), must_exist=True)
-        try:
+        with bootstrap.look_at_record(settings, SystemClock()) as record:
             return standing_in(record.store)(mesh)
-        finally:
-            record.engine.dispose()
     except DatabaseAbsent:
         return None
     except StoreError as fault:
-        _complain(f"Whether a rotation of mesh {mesh} is under way could not be told: {fault.message}")
+        unknown = f"Whether a rotation of mesh {mesh} is under way could not be told"
+        _complain(f"{unknown}: {fault.message}", fault.hint)
         return None
 
 
@@ -229,13 +227,12 @@ def audit(
     """Verify the chain of the audit record; with --rows show who did what, and when."""
     with _told() as console:
         settings = _settings(env_file)
-        record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics(), must_exist=True)
-        verdict = verify_chain(record.engine)
         only = MeshName(mesh) if mesh else None
         rows = rows or (USUAL_ROWS if mesh else 0)
-        # Beyond a break rows may be forged, or not readable at all.
-        shown = read_rows(record.engine, mesh=only, last=verdict.rows, limit=rows) if rows else ()
-        record.engine.dispose()
+        with bootstrap.look_at_record(settings, SystemClock()) as record:
+            verdict = verify_chain(record.engine)
+            # Beyond a break rows may be forged, or not readable at all.
+            shown = read_rows(record.engine, mesh=only, last=verdict.rows, limit=rows) if rows else ()
         for row in reversed(shown):
             terminal.show_event(console, row.seq, row.event)
         if mesh and not shown:

@@ -49,9 +49,8 @@ def _cluster(settings: Settings, mesh: MeshSetting) -> tuple[Finding, ...]:
 
 def _database(settings: Settings) -> Finding:
     try:
-        record = bootstrap.open_record(settings, SystemClock(), metrics=Metrics(), must_exist=True)
-        verdict = verify_chain(record.engine)
-        record.engine.dispose()
+        with bootstrap.look_at_record(settings, SystemClock()) as record:
+            verdict = verify_chain(record.engine)
     except DatabaseAbsent as fault:
         if obstacle := why_not_made(settings.database_url.get_secret_value()):
             return Finding(
@@ -67,7 +66,8 @@ def _database(settings: Settings) -> Finding:
             verdict=Verdict.SKIPPED,
             severity=Severity.WARNING,
             summary=f"{fault.message} yet",
-            hint="`rootkeeper run` makes it. If the bot has run before, mend ROOTKEEPER_DATABASE_URL.",
+            hint="`rootkeeper run` makes it, if it can: nothing was made to find out. "
+            "If the bot has run before, mend ROOTKEEPER_DATABASE_URL.",
         )
     except RootkeeperError as fault:
         return _broken("doctor.database", fault)

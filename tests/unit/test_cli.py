@@ -206,7 +206,9 @@ def test_a_look_that_cannot_read_the_record_says_that_it_does_not_know(
 
     result = run("check")
 
-    assert "Whether a rotation of mesh prod is under way could not be told: " in result.stderr
+    told, cure = result.stderr.splitlines()
+    assert told.startswith("Whether a rotation of mesh prod is under way could not be told: ")
+    assert cure.startswith(HINT + "Name the bot's own in ROOTKEEPER_DATABASE_URL")
     assert result.stdout.startswith("Mesh prod is fine")
 
 
@@ -339,7 +341,9 @@ def test_doctor_makes_no_database_and_says_where_there_is_none(
 
     result = run("doctor")
 
-    assert f"skipped  doctor.database  there is no database at {tmp_path}/typo/record.db yet" in result.stdout
+    assert f"skipped  doctor.database  there is no database at {tmp_path}/typo/record.db" in result.stdout
+    assert "nor its directory yet" in result.stdout
+    assert "nothing was made to find out" in result.stdout
     assert "mend ROOTKEEPER_DATABASE_URL" in result.stdout
     assert not (tmp_path / "typo").exists()
     assert cluster.effects == []
@@ -461,6 +465,33 @@ def test_a_database_that_cannot_be_opened_is_told(
     assert cluster.reads == []
 
 
+@pytest.mark.parametrize("command", ["check", "verify", "doctor", "audit"])
+def test_who_only_looks_changes_nothing_of_the_record(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    file = tmp_path / "kept.db"
+    file.touch(0o640)
+    file.chmod(0o640)
+    monkeypatch.setenv("ROOTKEEPER_DATABASE_URL", f"sqlite:///{file}")
+
+    result = run(command)
+
+    assert "no tables" in result.stdout + result.stderr
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert file.read_bytes() == b""
+    assert [one for one in tmp_path.iterdir() if one.name.startswith("kept.db")] == [file]
+    assert cluster.effects == []
+
+
+def test_audit_says_when_no_row_is_of_that_mesh(cluster: FakeCluster, database: str) -> None:
+    recorded(database)
+
+    result = run("audit", "--mesh", "prdo")
+
+    assert "No row of the record is of a mesh prdo." in result.stdout
+    assert cluster.effects == []
+
+
 # --- sandbox -------------------------------------------------------------------------------------------------
 
 
@@ -540,28 +571,3 @@ def test_a_worker_that_was_given_up_does_not_hold_the_process(ending: str, code:
     assert ended.stdout == "said"
     assert ended.stderr.startswith("and logged")
     assert trace in ended.stderr
-
-
-@pytest.mark.parametrize("command", ["check", "verify", "doctor", "audit"])
-def test_who_only_looks_changes_nothing_of_the_record(
-    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
-    file = tmp_path / "kept.db"
-    file.touch(0o640)
-    file.chmod(0o640)
-    monkeypatch.setenv("ROOTKEEPER_DATABASE_URL", f"sqlite:///{file}")
-
-    result = run(command)
-
-    assert "no tables" in result.stdout + result.stderr
-    assert file.stat().st_mode & 0o777 == 0o640
-    assert cluster.effects == []
-
-
-def test_audit_says_when_no_row_is_of_that_mesh(cluster: FakeCluster, database: str) -> None:
-    recorded(database)
-
-    result = run("audit", "--mesh", "prdo")
-
-    assert "No row of the record is of a mesh prdo." in result.stdout
-    assert cluster.effects == []

@@ -53,9 +53,13 @@ _SQLITE = {
         message="the database file cannot be written",
         hint="The file and its directory must belong to the bot's user, on a volume mounted read-write.",
     ),
+    "SQLITE_READONLY_ROLLBACK": _Fault(
+        message="whoever wrote the database last was cut off, and only a writer can set that right",
+        hint="Start the bot: it does so by opening the file. Of a copy, keep one untouched.",
+    ),
     "SQLITE_CANTOPEN": _Fault(
-        message="the database file cannot be opened",
-        hint="Its directory must exist, belong to the bot's user and allow writing.",
+        message="the database file, or what SQLite keeps beside it, cannot be opened",
+        hint="Run this as the bot's user; the file's directory must exist, belong to that user and allow writing.",
     ),
     "SQLITE_CORRUPT": _CORRUPT,
     "SQLITE_NOTADB": _CORRUPT,
@@ -93,6 +97,6 @@ def _fault(error: SQLAlchemyError) -> _Fault:
 
 
 def _sqlite_fault(cause: BaseException | None) -> _Fault | None:
-    """By the primary part of SQLite's code: SQLITE_IOERR_WRITE is an SQLITE_IOERR."""
+    """By SQLite's code, or the primary part of it: SQLITE_IOERR_WRITE is an SQLITE_IOERR."""
     name: str = getattr(cause, "sqlite_errorname", "") or ""
-    return _SQLITE.get("_".join(name.split("_")[:2]))
+    return _SQLITE.get(name) or _SQLITE.get("_".join(name.split("_")[:2]))

@@ -1,5 +1,6 @@
 """What only the record on a database has: the file, its tables, its guard, its lease."""
 
+import os
 import signal
 import sqlite3
 import stat
@@ -10,6 +11,8 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -21,7 +24,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from bot.core.record import Change, CheckRecord, Given, Placement
 from bot.edges.store import tables
-from bot.edges.store.engine import open_database, reading, writing
+from bot.edges.store.engine import looking, open_database, reading, writing
 from bot.edges.store.lease import Lease
 from bot.edges.store.migrate import REVISIONS, require_latest, upgrade
 from bot.edges.store.outbox import SqlOutbox
@@ -106,8 +109,11 @@ def test_a_database_that_may_not_be_looked_at_is_not_called_absent(
 
     monkeypatch.setattr(Path, "stat", shut)
 
-    with pytest.raises(StoreError, match="cannot be looked at: Permission denied") as fault:
-        open_database(f"sqlite:///{tmp_path}/record.db", must_exist=True)
+    with (
+        pytest.raises(StoreError, match="cannot be looked at: Permission denied") as fault,
+        looking(f"sqlite:///{tmp_path}/record.db"),
+    ):
+        pass
 
     assert not isinstance(fault.value, DatabaseAbsent)
 
@@ -209,6 +215,186 @@ def test_a_database_without_tables_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no such table"):
         SqlStore(engine, epoch=lambda: 1, clock=StoppedClock()).active_rotations()
     engine.dispose()
+
+
+# --- only looking ------------------------------------------------------------------------------
+
+
+def everything_in(directory: Path) -> dict[str, tuple[bytes, int]]:
+    """The bytes of each file, and when it was written. A -shm is locks and an index, not the record."""
+    files = [file for file in directory.iterdir() if not file.name.endswith("-shm")]
+    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
+
+
+def seen(url: str) -> list[object]:
+    with looking(url) as engine:
+        require_latest(engine)
+        return [rotation.mesh for rotation in a_reader(engine).active_rotations()]
+
+
+def a_reader(engine: Engine) -> SqlStore:
+    return SqlStore(engine, epoch=lambda: 0, clock=StoppedClock())
+
+
+@pytest.fixture
+def at_rest(path: Path) -> Path:
+    """A record with a rotation, which no bot has open."""
+    engine = open_database(f"sqlite:///{path}")
+    upgrade(engine)
+    a_store(engine).commit(Change(rotation=a_rotation()))
+    engine.dispose()
+    return path
+
+
+def test_a_look_at_a_record_at_rest_leaves_every_byte_and_no_file_behind(at_rest: Path) -> None:
+    before, names = everything_in(at_rest.parent), set(at_rest.parent.iterdir())
+
+    assert seen(f"sqlite:///{at_rest}") == [PROD]
+    assert everything_in(at_rest.parent) == before
+    assert set(at_rest.parent.iterdir()) == names == {at_rest}
+
+
+def test_a_look_at_a_copy_in_another_journal_mode_leaves_it_in_that(at_rest: Path) -> None:
+    with closing(sqlite3.connect(at_rest)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    before = everything_in(at_rest.parent)
+
+    assert seen(f"sqlite:///{at_rest}") == [PROD]
+    assert everything_in(at_rest.parent) == before
+
+
+def test_a_look_beside_a_running_bot_sees_what_is_not_in_the_file_yet(
+    path: Path, store: SqlStore, engine: Engine
+) -> None:
+    store.commit(Change(rotation=a_rotation()))
+    before, names = everything_in(path.parent), set(path.parent.iterdir())
+
+    assert seen(f"sqlite:///{path}") == [PROD]
+    assert everything_in(path.parent) == before
+    assert set(path.parent.iterdir()) == names
+    assert before[f"{path.name}-wal"][0], "the bot is running"
+    assert [rotation.mesh for rotation in a_reader(engine).active_rotations()] == [PROD]
+
+
+def test_a_look_after_an_abrupt_end_sees_what_was_committed_and_mends_nothing(path: Path) -> None:
+    url = f"sqlite:///{path}"
+    subprocess.run([sys.executable, "-c", KILLED, url], cwd=Path.cwd(), timeout=60, check=False)
+    before = everything_in(path.parent)
+
+    assert seen(url) == [PROD]
+    assert everything_in(path.parent) == before
+
+
+CUT_OFF = """
+import os, sqlite3, sys
+
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA journal_mode = DELETE")
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN")
+connection.execute("CREATE TABLE more (text)")
+connection.executemany("INSERT INTO more VALUES (?)", [("x" * 3000,)] * 500)
+os._exit(0)
+"""
+
+
+def test_a_look_at_what_only_a_writer_can_set_right_says_so_and_leaves_it(at_rest: Path) -> None:
+    subprocess.run([sys.executable, "-c", CUT_OFF, at_rest], timeout=60, check=True)
+    before = everything_in(at_rest.parent)
+
+    with pytest.raises(StoreError, match="only a writer can set that right"):
+        seen(f"sqlite:///{at_rest}")
+
+    assert set(before) == {"record.db", "record.db-journal"}
+    assert everything_in(at_rest.parent) == before
+
+
+@pytest.mark.parametrize("name", ["a b#c%41.db", "é.db"])
+def test_a_look_finds_a_file_of_any_name(at_rest: Path, name: str) -> None:
+    moved = at_rest.rename(at_rest.with_name(name))
+
+    assert seen(f"sqlite:///{quote(str(moved))}") == [PROD]
+
+
+def test_a_look_through_a_link_finds_what_sqlite_keeps_beside_the_file(
+    tmp_path: Path, path: Path, store: SqlStore
+) -> None:
+    store.commit(Change(rotation=a_rotation()))
+    (tmp_path / "link.db").symlink_to(path)
+
+    assert seen(f"sqlite:///{tmp_path}/link.db") == [PROD]
+
+
+def test_a_look_during_which_somebody_wrote_to_a_file_at_rest_is_not_trusted(at_rest: Path) -> None:
+    url = f"sqlite:///{at_rest}"
+
+    def a_bot_comes_and_goes() -> None:
+        started = open_database(url)
+        Lease(started).acquire("bot", now=NOW + MINUTE, duration=MINUTE)
+        started.dispose()
+
+    with pytest.raises(StoreError, match="written to while it was being read"), looking(url):
+        a_bot_comes_and_goes()
+
+
+def test_a_look_that_is_cut_short_leaves_no_file_behind(tmp_path: Path) -> None:
+    file = tmp_path / "record.db"
+    file.touch(0o640)
+
+    with pytest.raises(StoreError, match="no tables"):
+        seen(f"sqlite:///{file}")
+
+    assert everything_in(tmp_path)[file.name][0] == b""
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@contextmanager
+def who_may_only_read(directory: Path) -> Iterator[None]:
+    """From now on all in there may be read and nothing written, by another user where the tests run as root."""
+    for file in directory.iterdir():
+        file.chmod(0o444)
+    directory.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        directory.chmod(0o700)
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_who_may_only_read_can_look(*, running: bool) -> None:
+    with TemporaryDirectory() as made:  # a directory of pytest's own lets nobody else in
+        file = Path(made) / "record.db"
+        engine = open_database(f"sqlite:///{file}")
+        upgrade(engine)
+        a_store(engine).commit(Change(rotation=a_rotation()))
+        if not running:
+            engine.dispose()
+        before = everything_in(file.parent)
+
+        with who_may_only_read(file.parent):
+            mesh = seen(f"sqlite:///{file}")
+            after = everything_in(file.parent)
+        engine.dispose()
+
+    assert mesh == [PROD]
+    assert after == before
+
+
+def test_who_may_not_read_is_told_so(at_rest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def shut(_path: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied")  # the tests may run as root, who may
+
+    monkeypatch.setattr(Path, "open", shut)
+
+    with pytest.raises(StoreError, match="cannot be read: Permission denied") as fault:
+        seen(f"sqlite:///{at_rest}")
+
+    assert "as the bot's user" in fault.value.hint
 
 
 KILLED = """
