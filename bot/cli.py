@@ -27,8 +27,8 @@ from bot.core.wording import visible
 from bot.doctor import examine_all
 from bot.edges.logs import set_up_logs
 from bot.edges.metrics import Metrics
+from bot.edges.store.audit import AuditRow, verify_chain
 from bot.edges.store.audit import read as read_rows
-from bot.edges.store.audit import verify_chain
 from bot.edges.system import SystemClock, SystemKeys
 from bot.errors import DatabaseAbsent, RootkeeperError, StoreError
 from bot.flow.look import Look, Looks, standing_in
@@ -232,13 +232,11 @@ def audit(
         with bootstrap.look_at_record(settings, SystemClock()) as record:
             verdict = verify_chain(record.engine)
             # Beyond a break rows may be forged, or not readable at all.
-            shown = read_rows(record.engine, mesh=only, last=verdict.rows, limit=rows) if rows else ()
-        for row in reversed(shown):
-            terminal.show_event(console, row.seq, row.event)
-        if mesh and not shown:
-            console.print(
-                f"No row of the record is of a mesh {visible(mesh)}.", highlight=False, markup=False
-            )
+            found = read_rows(record.engine, mesh=only, last=verdict.rows, limit=rows + 1) if rows else ()
+        _show_rows(console, found, most=rows)
+        if mesh and not found:
+            where = "of the record" if verdict.intact else "before the break"
+            console.print(f"No row {where} is of a mesh {visible(mesh)}.", highlight=False, markup=False)
         if verdict.intact and verdict.rows == 0:
             console.print("The audit record has no rows, so nothing was verified.")
             raise typer.Exit(COULD_NOT_TELL)
@@ -248,6 +246,14 @@ def audit(
             return
         console.print(f"[red]The audit record is broken[/] at row {verdict.broken_at}: {verdict.reason}")
         raise typer.Exit(1)
+
+
+def _show_rows(console: Console, found: tuple[AuditRow, ...], *, most: int) -> None:
+    """The newest of them, oldest first; one more than are shown means that there are older ones."""
+    if len(found) > most:
+        console.print(f"… older rows are left out; --rows shows more, up to {MOST_ROWS:,}.", highlight=False)
+    for row in reversed(found[:most]):
+        terminal.show_event(console, row.seq, row.event)
 
 
 @app.command()

@@ -418,7 +418,7 @@ def test_audit_shows_who_did_what_and_when_oldest_of_the_newest_first(
 
     result = run("audit", "--rows", "2")
 
-    rejected, checked, verdict, _ = result.stdout.splitlines()
+    _, rejected, checked, verdict, _ = result.stdout.splitlines()
     assert f"3  {CLOCK.now():%Y-%m-%d %H:%M:%S} UTC  prod · rejected · by Ben (T1/U0BEN)" in rejected
     assert "rotation 01234567 · note=not during the freeze" in rejected
     assert "stage · checked" in checked
@@ -489,6 +489,35 @@ def test_audit_says_when_no_row_is_of_that_mesh(cluster: FakeCluster, database: 
     result = run("audit", "--mesh", "prdo")
 
     assert "No row of the record is of a mesh prdo." in result.stdout
+    assert cluster.effects == []
+
+
+def test_audit_of_a_broken_record_does_not_say_that_it_has_no_row_of_a_mesh(
+    cluster: FakeCluster, database: str, tmp_path: Path
+) -> None:
+    recorded(database, Change(audit=(ELSEWHERE, REJECTED, REJECTED)))
+    with closing(sqlite3.connect(tmp_path / "record.db")) as connection:
+        connection.execute("UPDATE audit SET payload = 'forged' WHERE seq = 1")
+        connection.commit()
+
+    result = run("audit", "--mesh", "prod")
+
+    assert "No row before the break is of a mesh prod." in result.stdout
+    assert "of the record" not in result.stdout
+    assert "broken at row 1" in result.stdout
+    assert cluster.effects == []
+
+
+@pytest.mark.parametrize(("rows", "older"), [(2, True), (3, False), (4, False)])
+def test_audit_says_when_it_leaves_out_older_rows(
+    cluster: FakeCluster, database: str, rows: int, *, older: bool
+) -> None:
+    recorded(database, Change(audit=(REJECTED, ELSEWHERE, REJECTED, REJECTED)))
+
+    lines = run("audit", "--rows", str(rows), "--mesh", "prod").stdout.splitlines()
+
+    assert lines[0].startswith("…") is older
+    assert sum("rejected" in line for line in lines) == min(rows, 3)
     assert cluster.effects == []
 
 

@@ -167,8 +167,9 @@ def _history(reply: HistoryShown) -> Rendered:
     asked_for = count(len(past), "rotation")
     if reply.older or len(past) < len(reply.rotations):
         asked_for = f"the last {asked_for}"
+        command = code(f"rootkeeper audit --rows 1000 --mesh {mesh}")
         lines.append(
-            f"… and older ones: {code(f'rootkeeper audit --rows 1000 --mesh {mesh}')} shows every event"
+            f"… and older ones: {command} shows the events, and says when there are still older ones"
         )
     title = f"History of {mesh}"
     return message(f"{safe(title, 120)}: {asked_for}.", [header(title), *packed(lines)])
