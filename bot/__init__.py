@@ -17,6 +17,7 @@ core                    DECIDES: values in, values out
   leaves                whether a certificate in use is accepted
   ownership, keeping    who else keeps the CA secret; which workload secrets Citadel keeps
   components, proxies   what reads the root when; what an Envoy has loaded
+  elsewhere             parts of a control plane of which nobody can tell whose they are
   verification          every holder of a root, judged
   renewals              certificates in use that should have been replaced long ago
   issuing               the candidate root and the throw-away leaf

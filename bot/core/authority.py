@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from bot.core.certificates import Certificate
 from bot.core.flags import from_elsewhere, switch, text_flag, variable
-from bot.core.mesh import Container, MeshSnapshot, Part, Workload
+from bot.core.mesh import Container, MeshSnapshot, Part, Pod, Workload
 from bot.core.versions import version_of_image
 
 
@@ -91,7 +91,7 @@ def recognise(snapshot: MeshSnapshot) -> Authority:
         return _external(snapshot.foreign.workloads)
     here = [w for w in snapshot.workloads if w.ref.namespace == snapshot.namespace]
     citadels = [w for w in here if is_citadel(w)]
-    istiods = [w for w in here if _is_istiod(w)]
+    istiods = [w for w in here if is_istiod(w)]
     if citadels and istiods:
         return _mixed(citadels, istiods)
     if istiods:
@@ -105,7 +105,7 @@ def signing_root(snapshot: MeshSnapshot, authority: Authority) -> Certificate | 
     return secret.root.first if secret and authority.uses_ca_secret else None
 
 
-def is_citadel(workload: Workload) -> bool:
+def is_citadel(workload: Workload | Pod) -> bool:
     """Whether this is a Citadel, by its label or its container's name."""
     return workload.label("istio") == "citadel" or any(c.name == "citadel" for c in workload.containers)
 
@@ -115,7 +115,8 @@ def citadel_container(workload: Workload) -> Container:
     return next((c for c in workload.containers if c.name == "citadel"), workload.containers[0])
 
 
-def _is_istiod(workload: Workload) -> bool:
+def is_istiod(workload: Workload | Pod) -> bool:
+    """Whether this is an istiod, by its label."""
     return workload.label("app") == "istiod"
 
 
@@ -176,7 +177,7 @@ def _among_citadels(snapshot: MeshSnapshot, citadels: Sequence[Workload]) -> Aut
     elsewhere = tuple(
         f"{w.ref} is another CA, in another namespace"
         for w in snapshot.workloads
-        if w.ref.namespace != snapshot.namespace and (is_citadel(w) or _is_istiod(w))
+        if w.ref.namespace != snapshot.namespace and (is_citadel(w) or is_istiod(w))
     )
     if not citadels:
         return _refused(

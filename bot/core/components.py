@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from bot.core.authority import is_istiod
 from bot.core.certificates import Certificate
 from bot.core.issuing import CLOCK_SKEW
 from bot.core.keeping import keeping, why_unmanaged
@@ -76,7 +77,7 @@ COMPONENTS = (
 
 def component_of(workload: Workload | Pod) -> Component | None:
     """Which part of the control plane this is; None for Citadel, istiod and everything else."""
-    if workload.label("app") == "istiod":
+    if is_istiod(workload):
         return None
     label = "mixer" if workload.label("istio-mixer-type") else workload.label("istio")
     return next((c for c in COMPONENTS if c.label == label), None)

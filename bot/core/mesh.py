@@ -365,6 +365,8 @@ class MeshSnapshot:
     secrets: tuple[WorkloadSecret, ...] = ()
     trust: TrustConfigMap | None = None
     webhooks: tuple[Webhook, ...] = ()
+    webhooks_elsewhere: tuple[Webhook, ...] = ()
+    """Istio's webhooks that call Services in other namespaces: another mesh's, or parts of this one."""
     served: tuple[ServedCertificate, ...] = ()
     proxies: tuple[Proxy, ...] = ()
     mutual_tls: MutualTls = field(default_factory=MutualTls)

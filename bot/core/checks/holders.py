@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
+from bot.core.elsewhere import parts_elsewhere, webhooks_elsewhere
 from bot.core.findings import Severity, Verdict
 from bot.core.mesh import MeshSnapshot, Part
 from bot.core.renewals import judge_renewals
@@ -17,7 +18,7 @@ from bot.core.verification import (
     judge_webhooks,
 )
 from bot.core.versions import sidecar_loads_new_roots
-from bot.core.wording import count, share
+from bot.core.wording import agree, count, share
 
 STOPS_WITH_WEBHOOKS = "at its end no pod gets a sidecar and no configuration of Istio can be applied"
 
@@ -102,6 +103,18 @@ def processes(scene: Scene) -> Judged | None:
         return None
     verdicts = judge_processes(scene.snapshot, scene.expected)
     return _summed(verdicts, "control plane process", "have started with the root") if verdicts else None
+
+
+def in_one_place(scene: Scene) -> Judged | None:
+    """Whether parts of a control plane were seen of which it cannot be told whether this CA signs for them."""
+    found = parts_elsewhere(scene.snapshot)
+    if not found:
+        return None
+    return unknown(
+        f"{count(len(found), 'part')} of a control plane {agree(len(found), 'stand')} where no CA does, so "
+        "whether this root is theirs cannot be told",
+        offenders=found,
+    )
 
 
 def proxies(scene: Scene) -> Judged | None:
@@ -235,7 +248,7 @@ def mutual_tls(scene: Scene) -> Judged:
 def _without_mutual_tls(snapshot: MeshSnapshot) -> Judged:
     hooks = webhooks_at_stake(snapshot)
     if hooks is None:
-        return unknown("mutual TLS is not used; whether admission webhooks need this root could not be read")
+        return unknown("mutual TLS is not used; whether admission webhooks need this root could not be told")
     if hooks:
         return not_ok(
             "mutual TLS is not used, but the API server trusts "
@@ -247,7 +260,7 @@ def _without_mutual_tls(snapshot: MeshSnapshot) -> Judged:
 
 
 def webhooks_at_stake(snapshot: MeshSnapshot) -> tuple[str, ...] | None:
-    """The mesh's admission webhooks that the API server trusts by this root; None when not all could be read.
+    """The mesh's admission webhooks that the API server trusts by this root; None when that cannot be told.
 
     Those that cert-manager fills are trusted by another. A caBundle that is empty or of another root
     counts: what stands behind it has its certificate from this CA and writes the bundle anew.
@@ -255,7 +268,8 @@ def webhooks_at_stake(snapshot: MeshSnapshot) -> tuple[str, ...] | None:
     if Part.WEBHOOKS not in snapshot.parts:
         return None
     found = tuple(f"{hook.ref} ({hook.entry})" for hook in snapshot.webhooks if not hook.injected)
-    return None if snapshot.unread_in(Part.WEBHOOKS) and not found else found
+    doubtful = snapshot.unread_in(Part.WEBHOOKS) or webhooks_elsewhere(snapshot)
+    return None if doubtful and not found else found
 
 
 def nothing_at_stake(snapshot: MeshSnapshot) -> bool:

@@ -246,6 +246,13 @@ PROCESSES = Check(
     hint="Restart them before the old root ends.",
     rule=holders.processes,
 )
+ONE_PLACE = Check(
+    id="cp.elsewhere",
+    title="No control plane stands where no CA does",
+    severity=W,
+    hint="Remove what is left over. What is this mesh's is neither judged nor restarted: move it beside its CA.",
+    rule=holders.in_one_place,
+)
 PROXIES = Check(
     id="dp.root",
     title="Every proxy has loaded the root",
@@ -299,6 +306,7 @@ REVERSE = Check(
 _CA = (
     RECOGNISED, SINGLE_SOURCE, PRESENT, READABLE, KEY_MATCHES, IS_CA, ALGORITHM, NOT_EXPIRED, EXPIRY, ALREADY_VALID,
     OTHERS, SUBJECT, SECRET_FIT, OWNER, HEALTHY, REPLICAS, VERSION, ROTATOR, CLOCK, EVERYTHING_READ,
+    ONE_PLACE,
 )  # fmt: skip
 HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
 """What is counted holder by holder."""
@@ -323,7 +331,7 @@ FORBIDDING_NOTE = CLOCK
 """A note anywhere else; but nothing is signed by a clock that may be wrong."""
 
 VERIFICATION = (
-    RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, HEALTHY, EVERYTHING_READ, *HOLDERS,
+    RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, HEALTHY, EVERYTHING_READ, ONE_PLACE, *HOLDERS,
 )  # fmt: skip
 """What `verify` asks, and what ends a rotation."""
 

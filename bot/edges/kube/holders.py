@@ -97,14 +97,28 @@ def _trust(look: Look) -> TrustConfigMap | None:
     )
 
 
-def read_webhooks(look: Look) -> tuple[Webhook, ...]:
-    """Read the part WEBHOOKS: every entry that belongs to this mesh."""
-    return tuple(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhooks:
+    """Istio's admission webhooks."""
+
+    own: tuple[Webhook, ...] = ()
+    elsewhere: tuple[Webhook, ...] = ()
+    """Those that call a Service in another namespace."""
+
+
+def read_webhooks(look: Look) -> Webhooks:
+    """Read the part WEBHOOKS: every entry that is Istio's."""
+    found = [
         convert.webhook(kind, configuration, entry)
         for kind, target in _KINDS
         for configuration in look.cluster_wide(Part.WEBHOOKS, f"{kind}s", target, WEBHOOK_PAGE, _same)
         for entry in configuration.webhooks or ()
-        if belongs_to_mesh(configuration, entry, namespace=look.namespace)
+        if is_istios(configuration, entry)
+    ]
+    here = ("", look.namespace)
+    return Webhooks(
+        own=tuple(hook for hook in found if hook.service.partition("/")[0] in here),
+        elsewhere=tuple(hook for hook in found if hook.service.partition("/")[0] not in here),
     )
 
 
@@ -112,14 +126,11 @@ def _same(found: WebhookConfiguration) -> WebhookConfiguration:
     return found
 
 
-def belongs_to_mesh(configuration: WebhookConfiguration, entry: WebhookEntry, *, namespace: str) -> bool:
-    """Whether a webhook is the mesh's own: it calls a Service of the control plane in its namespace.
+def is_istios(configuration: WebhookConfiguration, entry: WebhookEntry) -> bool:
+    """Whether a webhook is one of Istio's, by its name or by the Service that it calls.
 
-    Other software's webhooks in that namespace have CAs of their own, and a second control plane's
-    are judged with that mesh. An entry that calls a URL is recognised by its name.
+    Other software's webhooks have CAs of their own, also beside the control plane.
     """
     service = entry.client_config.service
     ours = entry.name.endswith(".istio.io") or configuration.metadata.name.startswith(MESH_SERVICES)
-    if service is None:
-        return ours
-    return service.namespace == namespace and (ours or service.name.startswith(MESH_SERVICES))
+    return ours or (service is not None and service.name.startswith(MESH_SERVICES))

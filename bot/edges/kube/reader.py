@@ -13,7 +13,7 @@ from bot.edges.kube import convert, convert_pods
 from bot.edges.kube.access import read_access
 from bot.edges.kube.client import KubeClient, decoded
 from bot.edges.kube.control_plane import CA_SECRET, ControlPlane, read_control_plane
-from bot.edges.kube.holders import SecretHolders, read_secret_holders, read_webhooks
+from bot.edges.kube.holders import SecretHolders, Webhooks, read_secret_holders, read_webhooks
 from bot.edges.kube.look import Look
 from bot.edges.kube.policy import read_mutual_tls
 from bot.edges.kube.probe import PROXY_SECONDS, TOTAL_SECONDS, Probe
@@ -59,7 +59,7 @@ class KubeReader:
         look = Look(self._client, self._namespace)
         plane = read_control_plane(look, self._describe) if Part.AUTHORITY in parts else ControlPlane()
         holders = read_secret_holders(look) if Part.SECRETS in parts else SecretHolders()
-        webhooks = read_webhooks(look) if Part.WEBHOOKS in parts else ()
+        webhooks = read_webhooks(look) if Part.WEBHOOKS in parts else Webhooks()
         return MeshSnapshot(
             mesh=self._mesh,
             namespace=self._namespace,
@@ -74,8 +74,9 @@ class KubeReader:
             namespaces=holders.namespaces,
             secrets=holders.secrets,
             trust=holders.trust,
-            webhooks=webhooks,
-            served=read_served(look, webhooks, seconds=self._handshake_seconds),
+            webhooks=webhooks.own,
+            webhooks_elsewhere=webhooks.elsewhere,
+            served=read_served(look, webhooks.own, seconds=self._handshake_seconds),
             proxies=self._proxies(look) if Part.PROXIES in parts else (),
             mutual_tls=read_mutual_tls(look) if Part.POLICY in parts else MutualTls(),
             access=read_access(look, plane.workloads) if Part.ACCESS in parts else Access(),

@@ -18,7 +18,7 @@ from bot.core.certificates import Certificate, read_bundle
 from bot.core.checks.rule import Check, Policy
 from bot.core.checks.table import ALL, evaluate
 from bot.core.findings import Finding, Verdict
-from bot.core.mesh import Access, ForeignSigns, MeshSnapshot, MutualTls, Part, Unread
+from bot.core.mesh import Access, ForeignSigns, MeshSnapshot, MutualTls, ObjectRef, Part, Unread
 from bot.core.reports import check_report, verify_report
 from tests.unit.core.builders import (
     SYSTEM,
@@ -51,6 +51,7 @@ RE_KEYED = a_re_keyed_root()
 DEAD = a_root(until=NOW - DAY, serial=6)
 EXPIRED_LEAF = a_leaf(since=NOW - 91 * DAY, until=NOW - DAY)
 OVERDUE_LEAF = a_leaf(since=NOW - 88 * DAY, until=NOW + 2 * DAY)
+ELSEWHERE = ObjectRef(kind="Deployment", namespace="istio-control", name="istio-galley")
 FOREIGN_LEAF = a_leaf(RE_KEYED, key("p256", 1), serial=33)
 
 
@@ -174,6 +175,9 @@ MESHES: dict[str, MeshSnapshot] = {
         workloads=(a_citadel(CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE="0"),)),
     "with node agents of another CA": a_mesh(
         workloads=(a_citadel(), a_workload("nodeagent", a_container("nodeagent", CA_PROVIDER="VaultCA")))),
+    "with parts where no CA is": a_mesh(
+        workloads=(a_citadel(), a_workload("galley", ref=ELSEWHERE)),
+        webhooks_elsewhere=(a_webhook(service="istio-control/istio-galley"),)),
     "too old": citadel(containers=(a_container("citadel", "istio/citadel:1.1.3", "--self-signed-ca=true"),)),
     "of no version": citadel(containers=(a_container("citadel", "istio/citadel", "--self-signed-ca=true"),)),
     "clocks apart": a_mesh(clock_skew=timedelta(minutes=5)),
@@ -236,7 +240,7 @@ def test_every_sentence_is_as_pinned() -> None:
 
 def test_every_check_has_its_say_both_ways() -> None:
     """Else the golden file would not show what it is there for."""
-    silent_when_fine = {"ca.replicas", "ca.others", "ws.skipped"}
+    silent_when_fine = {"ca.replicas", "ca.others", "cp.elsewhere", "ws.skipped"}
     said = {(f.check_id, f.verdict is Verdict.OK) for f in findings()}
 
     assert [c.id for c in ALL if (c.id, True) not in said and c.id not in silent_when_fine] == []

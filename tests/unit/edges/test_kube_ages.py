@@ -9,7 +9,7 @@ import pytest
 from bot.core.ids import RotationId
 from bot.core.mesh import EVERYTHING, Part
 from bot.edges.kube import client as kube_client
-from bot.edges.kube.holders import read_webhooks
+from bot.edges.kube.holders import Webhooks, read_webhooks
 from bot.edges.kube.look import Look
 from bot.edges.kube.targets import LEASES
 from bot.edges.kube.wire import LEASE
@@ -145,7 +145,7 @@ def test_webhooks_that_no_version_lists_are_unread_and_not_none(tmp_path: Path) 
         look = Look(client, SYSTEM)
         found = read_webhooks(look)
 
-    assert found == ()
+    assert found == Webhooks()
     assert [unread.what for unread in look.unread] == [
         "MutatingWebhookConfigurations",
         "ValidatingWebhookConfigurations",

@@ -9,7 +9,7 @@ import pytest
 
 from bot.core.certificates import KeyFacts, describe_key
 from bot.edges.kube import convert
-from bot.edges.kube.holders import belongs_to_mesh
+from bot.edges.kube.holders import is_istios
 from bot.edges.kube.wire import (
     WHOLE_SECRET,
     ConfigMapWire,
@@ -227,13 +227,13 @@ WEBHOOKS = {
         True,
     ),
     "by URL": (configuration("istio-galley", entry="pilot.validation.istio.io", service=None), True),
-    "another control plane's": (
+    "one that is served in another namespace": (
         configuration(
             "istio-galley-two",
             entry="pilot.validation.istio.io",
             service={"namespace": "istio-two", "name": "istio-galley"},
         ),
-        False,
+        True,
     ),
     "other software's in the same namespace": (
         configuration(
@@ -246,10 +246,10 @@ WEBHOOKS = {
 
 
 @pytest.mark.parametrize(("found", "ours"), WEBHOOKS.values(), ids=WEBHOOKS)
-def test_a_webhook_belongs_to_the_mesh_or_not(found: WebhookConfiguration, *, ours: bool) -> None:
+def test_a_webhook_is_istios_or_not(found: WebhookConfiguration, *, ours: bool) -> None:
     entry = (found.webhooks or [])[0]
 
-    assert belongs_to_mesh(found, entry, namespace="istio-system") is ours
+    assert is_istios(found, entry) is ours
 
 
 def test_a_webhook_that_cert_manager_fills_is_marked() -> None:

@@ -361,6 +361,22 @@ def test_what_is_no_cluster_raises(tmp_path: Path, reply: Reply) -> None:
             reader.read(EVERYTHING)
 
 
+def test_webhooks_that_are_served_in_another_namespace_are_told_apart(tmp_path: Path) -> None:
+    def entry(name: str, namespace: str) -> dict[str, object]:
+        service = {"namespace": namespace, "name": "istio-galley"}
+        return {"name": f"{name}.istio.io", "clientConfig": {"service": service}}
+
+    entries = [entry("here", SYSTEM), entry("there", "istio-control")]
+    page = {"items": [{"metadata": {"name": "istio-galley"}, "webhooks": entries}]}
+    kinds = ("MutatingWebhookConfigurationList", "ValidatingWebhookConfigurationList")
+    replies = [Reply(body=json.dumps({"kind": kind, **page}).encode()) for kind in kinds]
+    with stubbed(tmp_path, *replies) as (client, _stub):
+        found = read_webhooks(Look(client, SYSTEM))
+
+    assert {webhook.entry for webhook in found.own} == {"here.istio.io"}
+    assert {webhook.service for webhook in found.elsewhere} == {"istio-control/istio-galley"}
+
+
 def test_before_kubernetes_1_16_webhooks_are_read_in_their_older_version(tmp_path: Path) -> None:
     entry = {
         "name": "pilot.validation.istio.io",
@@ -372,9 +388,11 @@ def test_before_kubernetes_1_16_webhooks_are_read_in_their_older_version(tmp_pat
     with stubbed(tmp_path, unknown, known, unknown, known) as (client, stub):
         look = Look(client, SYSTEM)
 
-        found = [*read_webhooks(look), *read_webhooks(look)]
+        found = [read_webhooks(look), read_webhooks(look)]
 
-    assert [webhook.entry for webhook in found] == ["pilot.validation.istio.io"] * 4
+    assert [webhook.entry for webhooks in found for webhook in webhooks.own] == [
+        "pilot.validation.istio.io"
+    ] * 4
     assert look.unread == ()
     first, again = [False, True, False, True], [True, True]
     assert ["v1beta1" in line for line in stub.asked] == [*first, *again]
