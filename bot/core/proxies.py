@@ -28,8 +28,6 @@ class Known:
     """By namespace and name."""
     roots: tuple[Certificate, ...]
     """Every root of this CA that is in use anywhere, the expected one first."""
-    others: tuple[Certificate, ...]
-    """Every root of another key that is in use anywhere."""
     agents: bool
     """Whether some proxies may have theirs from a node agent."""
 
@@ -45,7 +43,6 @@ class Known:
             kept=keeping(snapshot),
             secrets={(secret.ref.namespace, secret.ref.name): secret for secret in snapshot.secrets},
             roots=(expected, *(root for root in seen if _same_key(root, expected))),
-            others=tuple(root for root in seen if not _same_key(root, expected)),
             agents=has_node_agents(snapshot),
         )
 
@@ -94,15 +91,17 @@ def has_of_this_ca(proxy: Proxy, known: Known) -> bool:
 
 
 def _left_verdict(proxy: Proxy, left: str, known: Known) -> tuple[Verdict, str, str]:
-    """Skipped where all that it has loaded is known to be another CA's.
+    """Skipped where all that it has loaded stands in its own secrets as another CA's.
 
-    After a rotation nothing holds this CA's old root: one that is not known may be that.
+    After a rotation nothing holds this CA's old root: one that is not known may be that. A secret that the
+    pod does not mount proves nothing of it, as Envoy tells no more of a root than whoever saw it can copy.
     """
     if not proxy.bare and (proxy.fault or not proxy.roots):
         reason = f"{proxy.fault or 'it shows no root certificate'}; {left}, but it may have this CA's root"
         return Verdict.UNKNOWN, reason, "look at the pod; then verify again"
-    if not all(any(each.is_of(root) for root in known.others) for each in proxy.roots):
-        reason = f"has a root loaded that is in none of the secrets, so whose it is cannot be told; {left}"
+    mounted = [root for secret in known.mounted(proxy.pod) for root in secret.root.certificates]
+    if not all(any(each.is_of(root) for root in mounted) for each in proxy.roots):
+        reason = f"has a root loaded that is in none of its secrets, so whose it is cannot be told; {left}"
         return Verdict.UNKNOWN, reason, f"restart {_owner(proxy)} if it may; then verify again"
     return Verdict.SKIPPED, f"{left}, and it has nothing of this CA", ""
 

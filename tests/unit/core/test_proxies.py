@@ -128,6 +128,7 @@ def test_a_bare_pod_is_named_where_there_is_no_workload_to_restart() -> None:
 
 # --- what Citadel leaves alone ------------------------------------------------------------------------
 
+FORGED = a_root(key("p256", 1), since=UNSEEN.not_before, until=UNSEEN.not_after, serial=UNSEEN.serial)
 OUT = "its namespace opted out (label ca.istio.io/override=false)"
 OTHERS = a_secret(root=bundle(OTHER_CA), leaf=FOREIGN_LEAF)
 OURS = a_secret(root=bundle(OLD))
@@ -164,9 +165,12 @@ LEFT_ALONE: dict[str, tuple[MeshSnapshot, Verdict, str]] = {
     "one of its contexts goes on with a root that nothing holds any more": (
         opted_out(a_proxy(roots=(loaded(OTHER_CA), loaded(UNSEEN))), OTHERS),
         Verdict.UNKNOWN, f"cannot be told; {OUT}"),
-    "it has another CA's root that is known from elsewhere": (
+    "it has another CA's root that is known from elsewhere only": (
         opted_out(a_proxy(roots=(loaded(OTHER_CA),)), a_secret("x", "bank", root=bundle(OTHER_CA))),
-        Verdict.SKIPPED, OUT),
+        Verdict.UNKNOWN, f"cannot be told; {OUT}"),
+    "it has a root whose number and start somebody put into a certificate of another key": (
+        opted_out(a_proxy(roots=(loaded(UNSEEN),)), OTHERS, a_secret("x", "bank", root=bundle(FORGED))),
+        Verdict.UNKNOWN, f"cannot be told; {OUT}"),
     "it has the root that is expected": (opted_out(a_proxy(), OURS), Verdict.OK, ""),
     "it has an older root of this CA": (
         opted_out(a_proxy(roots=(loaded(OLD),)), OURS), Verdict.NOT_OK,
