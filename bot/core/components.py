@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bot.core.authority import is_istiod
+from bot.core.authority import is_citadel, is_istiod
 from bot.core.certificates import Certificate
 from bot.core.issuing import CLOCK_SKEW
 from bot.core.keeping import keeping, why_unmanaged
 from bot.core.mesh import MeshSnapshot, ObjectRef, Pod, Workload, WorkloadSecret
+from bot.core.progress import Straggler
 from bot.core.versions import galley_keeps_its_serving_certificate, version_of_image
 
 DISTRIBUTION_WINDOW = timedelta(hours=3)
@@ -129,6 +130,42 @@ def pods_of(workload: Workload, snapshot: MeshSnapshot) -> tuple[Pod, ...]:
         and not pod.deleting
         and pod.phase not in ENDED
     )
+
+
+def citadels_beside(snapshot: MeshSnapshot) -> tuple[Straggler, ...]:
+    """Pods that sign as Citadel and are in no Deployment's counts: strangers, and those that are ending.
+
+    Such a process keeps the root that it read at its start, and its resync, once a minute, writes that back
+    into every workload secret (istio/istio#17677). An ending pod lives on where its kubelet is dead.
+    """
+    here = [p for p in snapshot.control_plane_pods if p.ref.namespace == snapshot.namespace]
+    known = {
+        f"{w.ref.kind} {w.ref.name}"
+        for w in snapshot.workloads
+        if w.ref.namespace == snapshot.namespace and is_citadel(w)
+    }
+    found = (
+        _why_beside(pod, known) for pod in here if pod.label("istio") == "citadel" and pod.phase not in ENDED
+    )
+    return tuple(each for each in found if each)
+
+
+def _why_beside(pod: Pod, known: set[str]) -> Straggler | None:
+    if pod.deleting:
+        return Straggler(
+            what=str(pod.ref),
+            reason="is still ending, and signs with the root of its start until it is gone",
+            cure="wait; if its node is dead, switch that off, then "
+            f"`kubectl -n {pod.ref.namespace} delete pod {pod.ref.name} --force --grace-period=0`",
+        )
+    if pod.workload not in known:
+        return Straggler(
+            what=str(pod.ref),
+            reason=f"has the label istio=citadel and is of {pod.workload or 'nothing'}, "
+            "which is no Deployment that has it",
+            cure="stop what made it; if it is no Citadel, take that label off it",
+        )
+    return None
 
 
 def mounted_names(pod: Pod) -> frozenset[str]:

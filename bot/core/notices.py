@@ -13,6 +13,7 @@ from bot.core.checks.table import (
     EXPIRY,
     HOLDERS,
     NOT_EXPIRED,
+    PODS,
     RECOGNISED,
     RENEWALS,
     SERVED,
@@ -35,7 +36,7 @@ IN_PEACE = timedelta(hours=4)
 ON_THE_LADDER = frozenset({EXPIRY.id, NOT_EXPIRED.id})
 """What the thresholds tell of."""
 
-SETTLING = frozenset(check.id for check in (*HOLDERS, *RENEWALS))
+SETTLING = frozenset(check.id for check in (PODS, *HOLDERS, *RENEWALS))
 """What comes and goes while pods start and secrets are re-issued: told when two checks in a row saw it."""
 
 

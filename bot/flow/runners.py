@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from bot.core.authority import recognise
 from bot.core.certificates import Certificate
 from bot.core.checks.table import HOLDERS
-from bot.core.components import RESTART_MARK, Reissues, pods_of, rollout, started_after
+from bot.core.components import RESTART_MARK, Reissues, citadels_beside, pods_of, rollout, started_after
 from bot.core.findings import Verdict
 from bot.core.mesh import MeshSnapshot, ObjectRef, Part, SecretState, Workload
 from bot.core.plan import Step, StepKind
@@ -223,13 +223,15 @@ def _rolled_over(run: Run) -> Proof:
         return _gone(run)
     marked = workload.restarted_at == run.mark or _restarted_since(run, workload, snapshot)
     signs = workload.desired > 0 or run.step.kind is not StepKind.RELOAD_CA
-    complete = workload.settled and marked and signs
+    rolled = workload.settled and marked and signs
+    beside = citadels_beside(snapshot) if run.step.kind is StepKind.RELOAD_CA else ()
+    complete = rolled and not beside
     renewed = workload.renewed if marked else 0
     return Proof(
         complete=complete,
         done=renewed,
         total=workload.desired,
-        stragglers=() if complete else (_not_rolled_over(workload, marked=marked),),
+        stragglers=beside if rolled else (_not_rolled_over(workload, marked=marked), *beside),
         note=f"{share(renewed, workload.desired, noun='replica', verb='are')} new and ready",
     )
 

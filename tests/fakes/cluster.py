@@ -25,6 +25,7 @@ from bot.core.mesh import (
     NamespaceFacts,
     ObjectRef,
     Part,
+    Pod,
     SecretState,
     TrustConfigMap,
     Unread,
@@ -100,6 +101,8 @@ class FakeCluster:
         self.lease: tuple[RotationId, datetime] | None = None
         self._born = min(end - timedelta(days=30), clock.now() - timedelta(days=1))
         self.plane = [Plane(name, self._born + timedelta(hours=1), root) for name in PLANE]
+        self.other_pods: list[Pod] = []
+        """Of the control plane, and of none of its workloads."""
         self.members = [self._member(*account, root) for account in accounts]
         for part in self.plane:
             part.shown = self._shown_by(part, root)
@@ -257,7 +260,10 @@ class FakeCluster:
             ca_secret=None if hidden or self.secret is None else self.secret.ca_secret(),
             foreign=self.foreign,
             workloads=tuple(part.workload() for part in self.plane),
-            control_plane_pods=tuple(part.pod() for part in self.plane if part.replicas),
+            control_plane_pods=(
+                *(part.pod() for part in self.plane if part.replicas),
+                *self.other_pods,
+            ),
         )
 
     def _with_secrets(self, snapshot: MeshSnapshot) -> MeshSnapshot:

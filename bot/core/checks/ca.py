@@ -12,7 +12,7 @@ from bot.core.authority import AuthorityKind, citadel_container
 from bot.core.certificates import MIN_RSA_BITS, SIGNING_CURVES, UNPARSABLE, Certificate
 from bot.core.checks.holders import nothing_at_stake
 from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
-from bot.core.components import rollout
+from bot.core.components import citadels_beside, rollout
 from bot.core.findings import Severity
 from bot.core.flags import from_elsewhere, text_flag, variable
 from bot.core.mesh import CaSecret, Container, Part
@@ -351,6 +351,18 @@ def healthy(scene: Scene) -> Judged | None:
             hint=f"Ask whoever paused them, then {rollout(workload.ref, 'resume')}.",
         )
     return ok(f"{workload.ref}: {workload.ready} of {workload.desired} ready, no rollout under way")
+
+
+def pods(scene: Scene) -> Judged | None:
+    """Whether no Citadel runs that is in nobody's counts."""
+    beside = citadels_beside(scene.snapshot)
+    if beside:
+        return not_ok(
+            f"{count(len(beside), 'pod')} beside the counted Citadel may sign with another root",
+            offenders=tuple(f"{each.what}: {each.reason}" for each in beside),
+            hint=" · ".join(dict.fromkeys(each.cure for each in beside)),
+        )
+    return ok("no other pod signs as Citadel here") if scene.authority.workload else None
 
 
 def replicas(scene: Scene) -> Judged | None:

@@ -120,6 +120,13 @@ HEALTHY = Check(
     hint="Let the rollout end, or mend the pods, then try again.",
     rule=ca.healthy,
 )
+PODS = Check(
+    id="ca.pods",
+    title="Every Citadel that runs is counted",
+    severity=W,
+    hint="Stop what is named, or wait until it is gone.",
+    rule=ca.pods,
+)
 REPLICAS = Check(
     id="ca.replicas",
     title="One Citadel issues certificates",
@@ -305,7 +312,7 @@ REVERSE = Check(
 
 _CA = (
     RECOGNISED, SINGLE_SOURCE, PRESENT, READABLE, KEY_MATCHES, IS_CA, ALGORITHM, NOT_EXPIRED, EXPIRY, ALREADY_VALID,
-    OTHERS, SUBJECT, SECRET_FIT, OWNER, HEALTHY, REPLICAS, VERSION, ROTATOR, CLOCK, EVERYTHING_READ,
+    OTHERS, SUBJECT, SECRET_FIT, OWNER, HEALTHY, PODS, REPLICAS, VERSION, ROTATOR, CLOCK, EVERYTHING_READ,
     ONE_PLACE,
 )  # fmt: skip
 HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES)
@@ -331,7 +338,8 @@ FORBIDDING_NOTE = CLOCK
 """A note anywhere else; but nothing is signed by a clock that may be wrong."""
 
 VERIFICATION = (
-    RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, HEALTHY, EVERYTHING_READ, ONE_PLACE, *HOLDERS,
+    RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, HEALTHY, PODS, EVERYTHING_READ, ONE_PLACE,
+    *HOLDERS,
 )  # fmt: skip
 """What `verify` asks, and what ends a rotation."""
 

@@ -164,6 +164,9 @@ MESHES: dict[str, MeshSnapshot] = {
     "opaque": holding(type="Opaque"),
     "owned": holding(labels=(("app.kubernetes.io/instance", "mesh"),), owners=("SealedSecret ca",)),
     "rolling out": citadel(updated=0, total=2, trouble="container citadel: CrashLoopBackOff"),
+    "with other pods of Citadel": a_mesh(control_plane_pods=(
+        a_pod("citadel"), a_pod("citadel", workload=""), a_pod("citadel", workload="Deployment old"),
+        a_pod("citadel", deleting=True))),
     "scaled to nothing": citadel(desired=0, updated=0, ready=0, total=0),
     "two replicas": citadel(desired=2, updated=2, ready=2, total=2),
     "autoscaled": citadel(autoscaled=True),

@@ -1,11 +1,12 @@
 """Which parts of the control plane are restarted, when, and when not."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from bot.core.mesh import Part
+from bot.core.mesh import ObjectRef, Part
 from bot.core.plan import StepKind
 from bot.core.progress import StepStatus, Wait
 from bot.core.record import Milestone
@@ -233,6 +234,33 @@ def test_a_rotation_is_not_done_without_a_citadel_that_runs(change: dict[str, An
     paused = world.spoken[-1]
     assert isinstance(paused, Milestone)
     assert [s.what for s in paused.stragglers] == ["ca.healthy"]
+
+
+BESIDE = {"of another Deployment": {"workload": "Deployment old-citadel"}, "ending": {"deleting": True}}
+
+
+@pytest.mark.parametrize("change", BESIDE.values(), ids=BESIDE)
+def test_citadel_is_rolled_over_only_when_no_other_pod_of_it_is_left(change: dict[str, Any]) -> None:
+    world = World()
+    pod = replace(
+        world.cluster.of_plane(CITADEL).pod(), ref=ObjectRef(kind="Pod", namespace=SYSTEM, name="old")
+    )
+    world.running("reload-ca")
+    world.cluster.other_pods.append(replace(pod, **change))
+    for _ in range(3):
+        world.advance()
+        world.cluster.converge()
+    current = world.rotation.current
+
+    assert current is not None
+    assert current[0].kind is StepKind.RELOAD_CA
+    assert (current[1].done, current[1].total) == (1, 1)
+    assert [behind.what for behind in current[1].stragglers] == [f"Pod {SYSTEM}/old"]
+
+    world.cluster.other_pods.clear()
+    world.run()
+
+    assert world.state is RotationState.DONE
 
 
 def test_a_deployment_that_was_not_listed_is_not_taken_for_gone() -> None:

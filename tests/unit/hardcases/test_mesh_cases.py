@@ -179,6 +179,14 @@ def citadel(**changes: Any) -> MeshSnapshot:
     return with_citadel(healthy(), **changes)
 
 
+def pod_beside(**changes: Any) -> MeshSnapshot:
+    """A second pod that calls itself Citadel."""
+    mesh = healthy()
+    pod = next(p for p in mesh.control_plane_pods if p.label("istio") == "citadel")
+    other = replace(pod, ref=replace(pod.ref, name="other"), **changes)
+    return replace(mesh, control_plane_pods=(*mesh.control_plane_pods, other))
+
+
 def version(tag: str) -> MeshSnapshot:
     return citadel(containers=(citadel_container(tag),))
 
@@ -228,6 +236,9 @@ SECRETS: list[tuple[str, Make, str, Verdict]] = [
     ("row 59: the newest generation is unseen", lambda: citadel(observed=False), "ca.healthy", NOT_OK),
     ("row 59: old pods are still there", lambda: citadel(total=2), "ca.healthy", NOT_OK),
     ("row 58: its pod is not ready", lambda: citadel(ready=0, trouble="CrashLoopBackOff"), "ca.healthy", NOT_OK),
+    ("another pod signs, of no such Deployment", lambda: pod_beside(workload="Deployment old"), "ca.pods", NOT_OK),
+    ("another pod signs, of nothing at all", lambda: pod_beside(workload=""), "ca.pods", NOT_OK),
+    ("an old pod does not end", lambda: pod_beside(deleting=True), "ca.pods", NOT_OK),
     ("it is scaled to nothing", lambda: citadel(desired=0, updated=0, ready=0, total=0), "ca.healthy", NOT_OK),
     ("row 68: the clocks are ten minutes apart", lambda: skewed(10), "env.clock", NOT_OK),
     ("row 68: the bot is ten minutes ahead", lambda: skewed(-10), "env.clock", NOT_OK),
@@ -246,6 +257,20 @@ def test_a_rotation_is_forbidden_when(sentence: str, make: Make, check: str, ver
     assert check in forbidden_by(mesh)
     # clocks that differ only inform a check (row 68)
     assert check == "env.clock" or overall(findings(ROUTINE, mesh)) is not OK
+
+
+@pytest.mark.parametrize(
+    "mesh", [pod_beside(), pod_beside(workload="", phase="Failed")], ids=["counted", "evicted"]
+)
+def test_a_citadel_pod_that_is_counted_or_has_ended_is_fine(mesh: MeshSnapshot) -> None:
+    assert verdicts(ROUTINE, mesh)["ca.pods"] is OK
+
+
+def test_no_verification_is_green_beside_a_citadel_that_nobody_counts() -> None:
+    said = finding(VERIFICATION, pod_beside(workload="Deployment old"), "ca.pods")
+
+    assert said.red
+    assert [one.partition(":")[0] for one in said.offenders] == [f"Pod {SYSTEM}/other"]
 
 
 def test_a_secret_that_may_not_be_read_is_not_called_absent() -> None:  # row 2
