@@ -67,6 +67,10 @@ _TITLES = {
 }
 
 
+STORED_IN = "citadel-storage-namespace"
+USUAL_STORE = "istio-system"
+"""Where Citadel keeps its CA secret when that flag is absent, wherever it runs (security/cmd/istio_ca/main.go)."""
+
 CA_PROVIDER = "CA_PROVIDER"
 """The node agent's variable that names the kind of CA it asks."""
 
@@ -211,15 +215,6 @@ def _citadel(workload: Workload) -> Authority:
             version=version,
             uses_ca_secret=False,
         )
-    stored = text_flag(container, "citadel-storage-namespace")
-    if stored not in ("", workload.ref.namespace):
-        return _refused(
-            AuthorityKind.UNKNOWN,
-            [f"{workload.ref} runs with --citadel-storage-namespace={stored}"],
-            "this Citadel keeps its CA secret in another namespace than its own",
-            "Rootkeeper only writes the secret beside Citadel; one that it does not read would change nothing.",
-            version=version,
-        )
     if switch(container, "read-signing-cert-only"):
         return _refused(
             AuthorityKind.SEVERAL,
@@ -234,12 +229,7 @@ def _citadel(workload: Workload) -> Authority:
 def _by_mode(workload: Workload, container: Container, version: str) -> Authority:
     self_signed, plugged = switch(container, "self-signed-ca"), text_flag(container, "signing-cert")
     if self_signed and not plugged:
-        return Authority(
-            kind=AuthorityKind.CITADEL_SELF_SIGNED,
-            version=version,
-            evidence=(f"{workload.ref} runs with --self-signed-ca=true", f"its image is {container.image}"),
-            workload=workload,
-        )
+        return _self_signed(workload, container, version)
     if self_signed is False or (plugged and not self_signed):
         return _refused(
             AuthorityKind.CITADEL_PLUGGED,
@@ -256,6 +246,25 @@ def _by_mode(workload: Workload, container: Container, version: str) -> Authorit
         "how this Citadel signs cannot be told from its arguments",
         "Give it --self-signed-ca=true and no --signing-cert, if it is self-signed.",
         version=version,
+    )
+
+
+def _self_signed(workload: Workload, container: Container, version: str) -> Authority:
+    said = text_flag(container, STORED_IN)
+    stored = said or USUAL_STORE
+    if stored != workload.ref.namespace:
+        return _refused(
+            AuthorityKind.UNKNOWN,
+            [f"{workload.ref} runs with{'' if said else 'out'} --{STORED_IN}, so it is {stored}"],
+            "this Citadel keeps its CA secret in another namespace than its own",
+            "Rootkeeper only writes the secret beside Citadel; one that it does not read would change nothing.",
+            version=version,
+        )
+    return Authority(
+        kind=AuthorityKind.CITADEL_SELF_SIGNED,
+        version=version,
+        evidence=(f"{workload.ref} runs with --self-signed-ca=true", f"its image is {container.image}"),
+        workload=workload,
     )
 
 

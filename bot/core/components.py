@@ -161,8 +161,8 @@ def _why_beside(pod: Pod, known: set[str]) -> Straggler | None:
     if pod.workload not in known:
         return Straggler(
             what=str(pod.ref),
-            reason=f"has the label istio=citadel and is of {pod.workload or 'nothing'}, "
-            "which is no Deployment that has it",
+            reason=f"has the label istio=citadel, and {pod.workload or 'nothing'} made it, "
+            "which is no Citadel that is counted",
             cure="stop what made it; if it is no Citadel, take that label off it",
         )
     return None

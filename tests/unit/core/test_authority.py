@@ -356,3 +356,30 @@ def test_a_switch_is_read_as_pflag_reads_it(arguments: tuple[str, ...], value: o
 def test_a_variable_that_comes_from_somewhere_else_has_no_value() -> None:
     assert variable(of(A="1"), "A") == "1"
     assert variable(of(A=None), "A") == variable(of(), "A") == ""
+
+
+@pytest.mark.parametrize(
+    ("namespace", "said", "supported"),
+    [
+        (SYSTEM, (), True),
+        ("mesh-a", ("--citadel-storage-namespace=mesh-a",), True),
+        ("mesh-a", (), False),
+        (SYSTEM, ("--citadel-storage-namespace", "mesh-a"), False),
+    ],
+)
+def test_citadel_keeps_its_secret_in_istio_system_unless_it_is_told(
+    namespace: str, said: tuple[str, ...], *, supported: bool
+) -> None:
+    citadel = elsewhere(a_citadel("--self-signed-ca=true", *said), namespace)
+    mesh = a_mesh(namespace=namespace, workloads=(citadel,), ca_secret=None)
+
+    authority = recognise(mesh)
+
+    assert authority.supported is supported
+    assert ("ca.present" in found(ROUTINE, mesh)) is supported, "its secret is looked for beside it only if it is there"
+
+
+def test_where_a_plugged_in_citadel_would_keep_a_secret_is_of_no_account() -> None:
+    citadel = elsewhere(a_citadel(*PLUGGED), "mesh-a")
+
+    assert recognise(a_mesh(namespace="mesh-a", workloads=(citadel,))).kind is AuthorityKind.CITADEL_PLUGGED
