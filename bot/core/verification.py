@@ -8,13 +8,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.core.authority import citadel_container, is_citadel
 from bot.core.certificates import Bundle, Certificate
 from bot.core.components import Reissues, may_hold_older_root, pods_of, restart_candidates, restarted_under
 from bot.core.findings import Tally, Verdict
 from bot.core.keeping import Keeping, keeping, why_unmanaged
 from bot.core.leaves import why_refused
 from bot.core.mesh import (
+    TRUST_CONFIG_MAP,
     MeshSnapshot,
+    ObjectRef,
     Part,
     Pod,
     Proxy,
@@ -25,6 +28,7 @@ from bot.core.mesh import (
 )
 from bot.core.progress import Straggler
 from bot.core.proxies import Known, proxy_verdict
+from bot.core.versions import citadel_publishes_its_root, version_of_image
 
 
 class Holder(StrEnum):
@@ -169,16 +173,38 @@ def _wrong_leaf(secret: WorkloadSecret, expected: Certificate, seen: MeshSnapsho
 
 
 def _judge_trust(snapshot: MeshSnapshot, expected: Certificate) -> Iterator[HolderVerdict]:
-    if snapshot.trust is None:
-        return
-    verdict, reason = _root_verdict(snapshot.trust.root, expected)
-    yield HolderVerdict(
-        holder=Holder.TRUST,
-        what=str(snapshot.trust.ref),
-        verdict=verdict,
-        reason=reason,
-        cure="Citadel writes it when it starts; restart Citadel" if reason else "",
+    ref = ObjectRef(kind="ConfigMap", namespace=snapshot.namespace, name=TRUST_CONFIG_MAP)
+    verdict, reason = (
+        _root_verdict(snapshot.trust.root, expected) if snapshot.trust else _without_trust(ref, snapshot)
     )
+    if verdict is not Verdict.SKIPPED:
+        yield HolderVerdict(
+            holder=Holder.TRUST,
+            what=str(ref),
+            verdict=verdict,
+            reason=reason,
+            cure="Citadel writes it when it starts; restart Citadel" if reason else "",
+        )
+
+
+def _without_trust(ref: ObjectRef, snapshot: MeshSnapshot) -> tuple[Verdict, str]:
+    """Skipped where it is unread, which is told of already, and where no Citadel here would write it."""
+    citadel = next(
+        (w for w in snapshot.workloads if is_citadel(w) and w.ref.namespace == ref.namespace), None
+    )
+    if citadel is None or any(str(ref) == unread.what for unread in snapshot.unread_in(Part.SECRETS)):
+        return Verdict.SKIPPED, ""
+    version = version_of_image(citadel_container(citadel).image)
+    match citadel_publishes_its_root(version):
+        case True:
+            return Verdict.NOT_OK, f"does not exist, and Citadel {version} always writes it"
+        case False:
+            return Verdict.SKIPPED, ""
+        case None:
+            return (
+                Verdict.UNKNOWN,
+                "does not exist; Citadel writes it since 1.1, and this one's version is unknown",
+            )
 
 
 # --- webhooks ----------------------------------------------------------------------------------

@@ -51,6 +51,12 @@ def citadel_has_rotator(version: str) -> bool | None:
     )
 
 
+def citadel_publishes_its_root(version: str) -> bool | None:
+    """Whether it writes the ConfigMap `istio-security` at every start (1.1 and later); None when unknown."""
+    numbers = parse(version)
+    return None if numbers is None else numbers >= (1, 1, 0)
+
+
 def citadel_rotator_renames(version: str) -> bool:
     """Whether its rotator writes the trust domain as the subject, whatever the old one was (#19644)."""
     numbers = parse(version)

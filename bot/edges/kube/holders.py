@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from bot.core.mesh import NamespaceFacts, Part, TrustConfigMap, Webhook, WorkloadSecret
+from bot.core.mesh import TRUST_CONFIG_MAP, NamespaceFacts, Part, TrustConfigMap, Webhook, WorkloadSecret
 from bot.edges.kube import convert
 from bot.edges.kube.look import Look
 from bot.edges.kube.targets import (
@@ -24,7 +24,6 @@ from bot.edges.kube.wire import (
 )
 
 WORKLOAD_SECRETS = "type=istio.io/key-and-cert"
-TRUST_CONFIG_MAP = "istio-security"
 
 MESH_SERVICES = ("istio-galley", "istio-pilot", "istio-sidecar-injector", "istiod")
 """Services that the mesh's webhooks call; with a revision behind them, too: `istiod-canary`."""

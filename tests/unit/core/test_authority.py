@@ -376,7 +376,9 @@ def test_citadel_keeps_its_secret_in_istio_system_unless_it_is_told(
     authority = recognise(mesh)
 
     assert authority.supported is supported
-    assert ("ca.present" in found(ROUTINE, mesh)) is supported, "its secret is looked for beside it only if it is there"
+    assert ("ca.present" in found(ROUTINE, mesh)) is supported, (
+        "its secret is looked for beside it only if it is there"
+    )
 
 
 def test_where_a_plugged_in_citadel_would_keep_a_secret_is_of_no_account() -> None:

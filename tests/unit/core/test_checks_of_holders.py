@@ -11,6 +11,7 @@ from bot.core.findings import Finding, Severity, Verdict, overall, worst_first
 from bot.core.mesh import EVERYTHING, MeshSnapshot, MutualTls, Part
 from tests.unit.core.builders import (
     Case,
+    a_citadel,
     a_leaf,
     a_mesh,
     a_namespace,
@@ -101,7 +102,15 @@ CASES = {
     "a trust config map that is behind": Case(
         table.TRUST, a_mesh(trust=a_trust(RE_KEYED)), "not_ok warning", "restart Citadel"
     ),
-    "no trust config map": Case(table.TRUST, a_mesh(trust=None), "silent"),
+    "no trust config map": Case(
+        table.TRUST,
+        a_mesh(trust=None),
+        "not_ok warning",
+        "ConfigMap istio-system/istio-security: does not exist",
+    ),
+    "no trust config map, and no Citadel that writes one": Case(
+        table.TRUST, a_mesh(trust=None, workloads=(a_citadel(version="1.0.9"),)), "silent"
+    ),
     # 53
     "a webhook with another CA": Case(
         table.WEBHOOKS,
@@ -273,6 +282,14 @@ def test_a_healthy_mesh_is_green_and_one_unread_namespace_is_not() -> None:
 
 def test_an_empty_mesh_is_never_green() -> None:
     """What the old script called `All Istio keys and certificates are updated in secret!`."""
-    empty = a_mesh(secrets=(), proxies=(), webhooks=(), served=(), trust=None, control_plane_pods=())
+    empty = a_mesh(
+        workloads=(a_citadel(version="1.0.9"),),
+        secrets=(),
+        proxies=(),
+        webhooks=(),
+        served=(),
+        trust=None,
+        control_plane_pods=(),
+    )
 
     assert overall(found(table.VERIFICATION, empty).values()) is Verdict.UNKNOWN

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from bot.core.certificates import Certificate
 from bot.core.findings import Tally, Verdict
 from bot.core.keeping import keeping, why_unmanaged
-from bot.core.mesh import EVERYTHING, MeshSnapshot, Part, WorkloadSecret
+from bot.core.mesh import EVERYTHING, MeshSnapshot, Part, Unread, WorkloadSecret
 from bot.core.verification import (
     Holder,
     HolderVerdict,
@@ -207,15 +208,34 @@ def test_a_webhook_that_is_behind_names_what_to_restart() -> None:
     assert judged.cure == "restart the component behind it (istio-system/istio-galley)"
 
 
-def test_the_trust_config_map_is_judged_by_its_root() -> None:
-    verdicts = [
-        v.verdict.value
-        for trust in (a_trust(), a_trust(RE_KEYED), None)
-        for v in judge_secrets(a_mesh(trust=trust), ROOT)
-        if v.holder is Holder.TRUST
-    ]
+def trust_verdicts(mesh: MeshSnapshot) -> list[str]:
+    return [v.verdict.value for v in judge_secrets(mesh, ROOT) if v.holder is Holder.TRUST]
 
-    assert verdicts == ["ok", "not_ok"]
+
+@pytest.mark.parametrize(("root", "verdict"), [(ROOT, "ok"), (RE_KEYED, "not_ok")])
+def test_the_trust_config_map_is_judged_by_its_root(root: Certificate, verdict: str) -> None:
+    assert trust_verdicts(a_mesh(trust=a_trust(root))) == [verdict]
+
+
+def without_trust(version: str, *missing: Unread) -> MeshSnapshot:
+    return a_mesh(trust=None, workloads=(a_citadel(version=version),), unread=missing)
+
+
+UNREAD_TRUST = unread(Part.SECRETS, f"ConfigMap {SYSTEM}/istio-security")
+ABSENT = {
+    "Citadel writes it": (without_trust("1.1.0"), ["not_ok"]),
+    "Citadel 1.0 has none": (without_trust("1.0.9"), []),
+    "nobody knows whether Citadel writes it": (without_trust("latest"), ["unknown"]),
+    "it was not read, which is told by itself": (without_trust("1.4.10", UNREAD_TRUST), []),
+    "there is no Citadel": (a_mesh(trust=None, workloads=()), []),
+}
+
+
+@pytest.mark.parametrize(("mesh", "verdicts"), ABSENT.values(), ids=ABSENT)
+def test_a_trust_config_map_is_missed_where_citadel_writes_one(
+    mesh: MeshSnapshot, verdicts: list[str]
+) -> None:
+    assert trust_verdicts(mesh) == verdicts
 
 
 # --- what could not be read -------------------------------------------------------------------------
@@ -284,9 +304,10 @@ def test_counts_have_their_denominator() -> None:
 
 
 def test_tallies_come_in_one_order_and_kinds_without_holders_are_left_out() -> None:
-    verdicts = judge_holders(a_mesh(trust=None, webhooks=(), served=()), ROOT)
+    verdicts = judge_holders(a_mesh(webhooks=(), served=()), ROOT)
 
-    assert [t.kind for t in tally(reversed(verdicts))] == [Holder.SECRET, Holder.PROCESS, Holder.PROXY]
+    kinds = [Holder.SECRET, Holder.TRUST, Holder.PROCESS, Holder.PROXY]
+    assert [t.kind for t in tally(reversed(verdicts))] == kinds
     assert tally(()) == ()
 
 

@@ -12,6 +12,7 @@ from bot.core.issuing import CLOCK_SKEW
 from bot.core.mesh import MeshSnapshot
 from bot.core.verification import HolderVerdict, judge_proxies, judge_secrets, judge_served
 from tests.unit.core.builders import (
+    a_citadel,
     a_leaf,
     a_mesh,
     a_new_root,
@@ -37,6 +38,7 @@ def issued(ahead: timedelta, *, skew: timedelta | None = timedelta()) -> MeshSna
         proxies=(a_proxy(leaves=(loaded(leaf),)),),
         served=(a_served(leaf),),
         trust=None,
+        workloads=(a_citadel(version="1.0.9"),),  # which writes none
         clock_skew=skew,
     )
 

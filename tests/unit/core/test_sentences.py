@@ -149,6 +149,8 @@ MESHES: dict[str, MeshSnapshot] = {
     "unreadable": holding(root=read_bundle(b"x" + the_root().pem + RE_KEYED.pem.rstrip() + OLD.pem)),
     "too long": holding(root=read_bundle(b"\n" * 70_000)),
     "too long in a secret": a_mesh(secrets=(a_secret(), a_secret("frontend", root=read_bundle(b"\n" * 70_000)))),
+    "no trust config map": a_mesh(trust=None),
+    "no trust config map, and no version": a_mesh(trust=None, workloads=(a_citadel(version="latest"),)),
     "no data": holding(root=read_bundle(b""), key_pem=b"", faults=("holds no data at all",)),
     "key of none": holding(RE_KEYED),
     "key of the second": holding(RE_KEYED, the_root()),
