@@ -31,8 +31,8 @@ from bot.edges.store.audit import AuditRow, verify_chain
 from bot.edges.store.audit import read as read_rows
 from bot.edges.system import SystemClock, SystemKeys
 from bot.errors import DatabaseAbsent, RootkeeperError, StoreError
-from bot.flow.look import Look, Looks, standing_in
-from bot.flow.ports import MeshPorts
+from bot.flow.look import Finished, Look, Looks, Standing, finished_in, standing_in
+from bot.flow.ports import MeshPorts, Store
 from bot.flow.propose import draft_plan
 from bot.process import BotProcess
 from bot.settings import Settings, load_settings
@@ -146,7 +146,7 @@ def _look(
 ) -> None:
     with _told() as console:
         settings = _settings(env_file)
-        looks = Looks(SystemClock(), standing=lambda name: _standing(settings, name))
+        looks = Looks(SystemClock(), standing=_standing(settings), finished=_finished(settings))
         report = at(looks, _one_mesh(settings, mesh)).report
         if as_json:
             console.out(json.dumps(asdict(report), indent=1, default=str), highlight=False)
@@ -155,16 +155,29 @@ def _look(
         raise typer.Exit(terminal.EXIT[report.verdict])
 
 
-def _standing(settings: Settings, mesh: MeshName) -> Rotation | None:
+def _standing(settings: Settings) -> Standing:
+    told = "Whether a rotation of mesh {mesh} is under way could not be told"
+    return lambda mesh: _recorded(settings, standing_in, mesh, lack=told)
+
+
+def _finished(settings: Settings) -> Finished:
+    told = (
+        "Which root should be in mesh {mesh} could not be told, so the one that its CA signs with was taken"
+    )
+    return lambda mesh: _recorded(settings, finished_in, mesh, lack=told)
+
+
+def _recorded(
+    settings: Settings, ask: Callable[[Store], Standing], mesh: MeshName, *, lack: str
+) -> Rotation | None:
     """As the bot's record knows it; where there is none, as on another machine, a look needs none."""
     try:
         with bootstrap.look_at_record(settings, SystemClock()) as record:
-            return standing_in(record.store)(mesh)
+            return ask(record.store)(mesh)
     except DatabaseAbsent:
         return None
     except StoreError as fault:
-        unknown = f"Whether a rotation of mesh {mesh} is under way could not be told"
-        _complain(f"{unknown}: {fault.message}", fault.hint)
+        _complain(f"{lack.format(mesh=mesh)}: {fault.message}", fault.hint)
         return None
 
 

@@ -24,7 +24,7 @@ from bot.edges.scheduler.scheduler import BotScheduler
 from bot.edges.slack.app import identify
 from bot.edges.system import SystemClock, SystemKeys, process_name, surely_gone
 from bot.errors import NotLeader, RootkeeperError, SlackError, StoreError
-from bot.flow.look import Looks, standing_in
+from bot.flow.look import Looks, finished_in, standing_in
 from bot.flow.ports import Clock, Keys
 from bot.flow.recover import redraw_active, sweep
 from bot.flow.remind import overtaken, remind
@@ -139,7 +139,8 @@ class BotProcess:
             on_commit=self._wake_poster,
         )
         self.meshes: Meshes = self._parts.meshes(settings, self._clock, metrics=self._metrics)
-        self._looks = Looks(self._clock, standing=standing_in(self.record.store))
+        store = self.record.store
+        self._looks = Looks(self._clock, standing=standing_in(store), finished=finished_in(store))
         stage = bootstrap.build_stage(
             settings, self.record, self.meshes, clock=self._clock, keys=self._keys, fence=self._fence
         )

@@ -78,7 +78,9 @@ def verify_report(
         findings=findings,
         root=expected,
         verdict=verdict,
-        headline=_verify_headline(tallies, verdict, snapshot=snapshot),
+        headline=_verify_headline(
+            tallies, verdict, snapshot=snapshot, signing=expected == signing_root(snapshot, authority)
+        ),
         meaning=_verify_meaning(tallies, verdict),
         now=now,
         took=took,
@@ -227,15 +229,19 @@ def _stake(snapshot: MeshSnapshot) -> str:
             return ""
 
 
-def _verify_headline(tallies: Sequence[Tally], verdict: Verdict, *, snapshot: MeshSnapshot) -> str:
+def _verify_headline(
+    tallies: Sequence[Tally], verdict: Verdict, *, snapshot: MeshSnapshot, signing: bool
+) -> str:
+    """`signing`: whether the CA signs with the root that is expected."""
     judged = sum(t.total - t.skipped for t in tallies)
     fine = sum(t.ok for t in tallies)
     mesh = f"Mesh {snapshot.mesh}"
     if judged == 0:
         return f"{mesh}: nothing that holds a root could be looked at"
+    root = "the root that the CA signs with" if signing else "the root that should be there"
     if verdict is Verdict.OK:
-        return f"{mesh}: all {judged:,} holders have the root that the CA signs with"
-    return f"{mesh}: {share(fine, judged, noun='holder', verb='have')} the root that the CA signs with"
+        return f"{mesh}: all {judged:,} holders have {root}"
+    return f"{mesh}: {share(fine, judged, noun='holder', verb='have')} {root}"
 
 
 def _verify_meaning(tallies: Sequence[Tally], verdict: Verdict) -> str:

@@ -15,7 +15,7 @@ from bot.core.ids import MeshName
 from bot.core.mesh import EVERYTHING, MeshSnapshot, Part
 from bot.core.record import Report
 from bot.core.reports import check_report, verify_report
-from bot.core.rotation import Rotation
+from bot.core.rotation import Rotation, RotationState
 from bot.core.standing import begun
 from bot.flow.ports import Clock, ClusterReader, MeshPorts, Store
 
@@ -52,6 +52,31 @@ def standing_in(store: Store) -> Standing:
     return lambda mesh: begun(store.active_rotations(), mesh)
 
 
+Finished = Callable[[MeshName], Rotation | None]
+"""The newest rotation of a mesh that ended done: until the next one, its new root should be everywhere.
+
+Raises:
+    StoreError: it could not be told.
+"""
+
+REMEMBERED = 100
+"""How far back such a rotation is looked for; most of what stands there was a request only."""
+
+
+_DECISIVE = (RotationState.DONE, RotationState.ENDED_SHORT)
+
+
+def finished_in(store: Store) -> Finished:
+    """As the record knows it. None where one after it ended short: then somebody decided what is there."""
+
+    def newest(mesh: MeshName) -> Rotation | None:
+        ended = (r for r in store.past_rotations(mesh, limit=REMEMBERED) if r.state in _DECISIVE)
+        found = next(ended, None)
+        return found if found and found.state is RotationState.DONE else None
+
+    return newest
+
+
 class Looks:
     """The looks that people and the calendar ask for: one check of a mesh at a time, for all who want it.
 
@@ -59,9 +84,12 @@ class Looks:
     Plans and steps of a rotation look for themselves: theirs must not have begun before the question.
     """
 
-    def __init__(self, clock: Clock, *, standing: Standing = nothing_stands) -> None:
+    def __init__(
+        self, clock: Clock, *, standing: Standing = nothing_stands, finished: Finished = nothing_stands
+    ) -> None:
         self._clock = clock
         self._standing = standing
+        self._finished = finished
         self._checks: dict[MeshName, Future[Look]] = {}
         self._lock = threading.Lock()
 
@@ -87,8 +115,13 @@ class Looks:
         return seen
 
     def verify(self, mesh: MeshPorts) -> Look:
-        """Verify a mesh against what its CA signs with; raises like `check`."""
-        return verify(mesh.reader, self._clock, standing=partial(self._standing, mesh.name))
+        """Verify a mesh against the root that should be there, see `verify`; raises like `check`."""
+        return verify(
+            mesh.reader,
+            self._clock,
+            standing=partial(self._standing, mesh.name),
+            finished=partial(self._finished, mesh.name),
+        )
 
     def _ended(self, mesh: MeshName) -> None:
         with self._lock:
@@ -120,10 +153,13 @@ def verify(
     reader: ClusterReader,
     clock: Clock,
     *,
-    expected: Certificate | None = None,
     standing: Callable[[], Rotation | None] = _nothing,
+    finished: Callable[[], Rotation | None] = _nothing,
 ) -> Look:
-    """Judge everything that holds a root against `expected`, or against what the CA signs with.
+    """Judge everything that holds a root against the one that should be there.
+
+    While a rotation is under way that is what the CA signs with. Otherwise it is the root of the last one
+    that finished here, where that ends later: then something undid it.
 
     Raises:
         ClusterUnreachable, ClusterForbidden: not even the cluster's identity could be read.
@@ -132,13 +168,19 @@ def verify(
     snapshot = reader.read(VERIFIED)
     now = clock.now()
     authority = recognise(snapshot)
-    return Look(
-        snapshot=snapshot,
-        authority=authority,
-        report=verification(
-            snapshot, authority, expected=expected, started=started, now=now, rotation=standing()
-        ),
-    )
+    rotation = standing()
+    expected = None if rotation else _undone(finished(), snapshot, authority)
+    report = verification(snapshot, authority, expected=expected, started=started, now=now, rotation=rotation)
+    return Look(snapshot=snapshot, authority=authority, report=report)
+
+
+def _undone(finished: Rotation | None, snapshot: MeshSnapshot, authority: Authority) -> Certificate | None:
+    """The root that a finished rotation of this cluster left, where the CA signs with one that ends sooner."""
+    signer = signing_root(snapshot, authority)
+    if finished is None or signer is None or finished.plan.cluster_uid != snapshot.cluster_uid:
+        return None
+    left = finished.plan.new_root.certificate
+    return left if left.not_after > signer.not_after else None
 
 
 def verification(

@@ -212,6 +212,18 @@ def test_a_look_that_cannot_read_the_record_says_that_it_does_not_know(
     assert result.stdout.startswith("Mesh prod is fine")
 
 
+def test_a_verification_that_cannot_read_the_record_says_against_which_root_it_judges(
+    cluster: FakeCluster, database: str, tmp_path: Path
+) -> None:
+    (tmp_path / "record.db").write_text("something else")
+
+    result = run("verify")
+
+    assert "Which root should be in mesh prod could not be told, so the one that its CA signs with" in (
+        result.stderr
+    )
+
+
 # --- plan ------------------------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from bot.errors import LostRace
 from bot.flow.advance import Stage, advance
 from bot.flow.decide import Court, Rules
 from bot.flow.desk import FrontDesk
-from bot.flow.look import Looks, standing_in
+from bot.flow.look import Looks, finished_in, standing_in
 from bot.flow.ports import ClusterReader, ClusterWriter, MeshPorts, Store
 from bot.flow.recover import sweep
 from tests.fakes.certificates import a_key
@@ -106,7 +106,7 @@ class World:
         self.directory = FakeDirectory(people=(ANNA, BEN, CLEO, DORA), approvers=APPROVERS)
         self.replies = FakeReplies()
         self.scheduler = FakeScheduler()
-        self.looks = Looks(self.clock, standing=standing_in(self.store))
+        self.looks = Looks(self.clock, standing=standing_in(self.store), finished=finished_in(self.store))
         self.bugs: list[BaseException] = []
         self.rotation_id = RotationId("")
         self.record: Store = self.store
