@@ -18,6 +18,8 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from bot.core.secrecy import without_secrets
+
 REDACTED = "(redacted)"
 
 QUIET = ("alembic", "apscheduler", "asyncio", "slack_bolt", "slack_sdk", "sqlalchemy", "urllib3")
@@ -34,7 +36,7 @@ _SECRET_NAMES = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-_SECRETS = re.compile(
+_CUT_OUT = re.compile(
     r"""
       -----BEGIN[ ][A-Z0-9 ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z0-9 ]*PRIVATE[ ]KEY-----|\Z)
     | LS0tLS1CRUdJTi[A-Za-z0-9+/=]+                               # PEM in base64, as in kubeconfigs
@@ -154,5 +156,9 @@ def _redacted_value(name: str, value: object) -> object:
 
 
 def redacted(text: str) -> str:
-    """The text without anything that looks like a token, a password or a private key."""
-    return _SECRETS.sub(REDACTED, text)
+    """The text without anything that looks like a token, a password or a private key.
+
+    What can be cut out alone is; then the text passes the same filter as the record and the chat, which
+    withholds all of it for a piece of a key.
+    """
+    return without_secrets(_CUT_OUT.sub(REDACTED, text))
