@@ -29,6 +29,8 @@ class Event(StrEnum):
     STARTED = "started"
     STEP_ENTERED = "step_entered"
     STEP_DONE = "step_done"
+    STEP_SKIPPED = "step_skipped"
+    """There was nothing to do."""
     PAUSED = "paused"
     RESUMED = "resumed"
     STOP_REQUESTED = "stop_requested"

@@ -146,7 +146,7 @@ class Metrics:
         detail = dict(event.detail)
         if event.event is Event.REFUSED:
             self._refusals.labels(detail.get("act", ""), detail.get("code", "findings")).inc()
-        if event.event is Event.STEP_DONE and rotation:
+        if event.event in (Event.STEP_DONE, Event.STEP_SKIPPED) and rotation:
             self._step_ended(rotation, detail.get("step", ""))
 
     def _step_ended(self, rotation: Rotation, step_id: str) -> None:

@@ -298,18 +298,19 @@ def _over(stage: Stage, run: Run, state: StepState) -> Outcome:
 
 def _step_over(run: Run, rotation: Rotation, state: StepState) -> Change:
     number = next(i for i, (step, _) in enumerate(rotation.walk, start=1) if step.id == run.step.id)
+    event = Event.STEP_SKIPPED if state.status is StepStatus.SKIPPED else Event.STEP_DONE
     spoken = Milestone(
         rotation_id=rotation.id,
-        event=Event.STEP_DONE,
+        event=event,
         at=run.now,
         step_title=run.step.title,
         step_number=number,
         step_count=len(rotation.walk),
-        note=("skipped: " if state.status is StepStatus.SKIPPED else "") + state.note,
+        note=state.note,
         facts=_facts(run) if run.step.kind is StepKind.WRITE_ROOT else (),
     )
     detail = (("step", run.step.id), ("status", state.status), ("note", state.note))
-    return telling(rotation, Event.STEP_DONE, at=run.now, milestone=spoken, detail=detail)
+    return telling(rotation, event, at=run.now, milestone=spoken, detail=detail)
 
 
 def _facts(run: Run) -> tuple[tuple[str, str], ...]:

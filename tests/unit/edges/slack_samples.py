@@ -325,6 +325,13 @@ CONTENTS: dict[str, Content] = {
         note="ca-cert.pem was replaced at resourceVersion 8",
         facts=(("Not after", "2036-11-20 18:41 UTC"), ("Subject", "O=cluster.local")),
     ),
+    "milestone step skipped": a_milestone(
+        Event.STEP_SKIPPED,
+        step_title=STEPS[1].title,
+        step_number=2,
+        step_count=8,
+        note="it no longer exists",
+    ),
     "milestone paused": a_milestone(
         Event.PAUSED,
         step_title=STEPS[3].title,

@@ -186,16 +186,20 @@ def test_refusals_are_counted_by_what_was_wanted_and_why_not() -> None:
     assert told(metrics)["rootkeeper_refusals_total"] == {("approve", "own_request"): 2}
 
 
-def test_a_step_that_ended_gives_how_long_it_took() -> None:
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [(Event.STEP_DONE, StepStatus.DONE), (Event.STEP_SKIPPED, StepStatus.SKIPPED)],
+)
+def test_a_step_that_ended_gives_how_long_it_took(event: Event, status: StepStatus) -> None:
     metrics = Metrics()
     rotation = a_rotation()
     state = rotation.steps[0].entered(NOW, timedelta(minutes=2))
-    state = state.ended_as(StepStatus.DONE, now=NOW + timedelta(seconds=42), note="")
-    event = an_event(Event.STEP_DONE, step="write-root")
+    state = state.ended_as(status, now=NOW + timedelta(seconds=42), note="")
+    row = an_event(event, step="write-root")
 
-    metrics.committed(Change(rotation=rotation.with_step(state), audit=(event,)))
+    metrics.committed(Change(rotation=rotation.with_step(state), audit=(row,)))
 
-    assert told(metrics)["rootkeeper_step_seconds_sum"] == {("write_root", "done"): 42}
+    assert told(metrics)["rootkeeper_step_seconds_sum"] == {("write_root", status): 42}
 
 
 def test_rotations_that_end_are_counted_by_how() -> None:

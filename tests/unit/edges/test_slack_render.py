@@ -10,7 +10,7 @@ import pytest
 
 from bot.core.ids import MeshName
 from bot.core.progress import Straggler
-from bot.core.record import StragglerFile
+from bot.core.record import Event, StragglerFile
 from bot.edges.slack.render import Rendered, render, reply_shown
 from bot.edges.slack.render.decisions import decisions
 from bot.edges.slack.render.dialogs import (
@@ -22,6 +22,7 @@ from bot.edges.slack.render.dialogs import (
 from bot.edges.slack.render.steps import undoing
 from tests.unit.edges.slack_samples import (
     APPROVERS,
+    BEN,
     CARD,
     CONTENTS,
     OFFERS,
@@ -31,6 +32,7 @@ from tests.unit.edges.slack_samples import (
     ROTATIONS,
     STEPS,
     STRAGGLERS,
+    a_milestone,
     a_plan,
     decision,
     proposed,
@@ -86,6 +88,15 @@ def test_the_dialog_of_an_ending_while_it_looks_and_when_it_is_refused_is_as_pin
     hold("dialog ending looking", ending_looked_for())
     refused = REPLIES["refused own request"]
     hold("dialog ending refused", answered_in_dialog(refused, channel="C0MESH"))
+
+
+def test_what_happened_is_told_from_the_event_and_not_from_the_words_of_its_reason() -> None:
+    rejected = a_milestone(Event.REJECTED, person=BEN, note="skipped: not during the freeze")
+
+    told = render(rejected, rotation=proposed()).text
+
+    assert "🚫 *Rejected* by" in told
+    assert told.endswith("skipped: not during the freeze.")
 
 
 def test_stragglers_that_all_fit_into_words_are_not_followed_by_none_more() -> None:

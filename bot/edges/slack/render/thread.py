@@ -23,6 +23,7 @@ _SAID = {
     Event.STARTED: "▶️ *Started*",
     Event.STEP_ENTERED: "▶️ *Begun*",
     Event.STEP_DONE: "✅ *Done*",
+    Event.STEP_SKIPPED: "⏭️ *Skipped*",
     Event.PAUSED: "⏸️ *Paused, a decision is needed*",
     Event.RESUMED: "▶️ *Goes on*",
     Event.STOP_REQUESTED: "🛑 *Stop asked for:* nothing more is begun",
@@ -44,22 +45,20 @@ _NEXT = {
     Event.EXPIRED: "Ask for a new transition when it is wanted.",
 }
 _BEHIND = "What is missing"
-_SKIPPED = "skipped: "
-"""How a step's note begins when there was nothing to do."""
 
 
 def milestone(content: Milestone, rotation: Rotation | None) -> Rendered:
     """A reply in the thread."""
-    said, note = _event(content), content.note.removeprefix(_SKIPPED)
-    lines = [line for line in (sentence(note, 900), _NEXT.get(content.event, "")) if line]
+    said, note = _event(content), sentence(content.note, 900)
+    lines = [line for line in (note, _NEXT.get(content.event, "")) if line]
     facts = [f"• {safe(label, 60)}: {code(value, 300)}" for label, value in content.facts[:12]]
     blocks = packed(["\n".join([said, *lines]), *facts, *_listed(content.stragglers)])
     where = f"{safe(rotation.mesh, 60)}: " if rotation else ""
-    return message(f"{where}{said}. {sentence(note, 900)}".strip(), blocks)
+    return message(f"{where}{said}. {note}".strip(), blocks)
 
 
 def _event(content: Milestone) -> str:
-    said = "⏭️ *Skipped*" if content.note.startswith(_SKIPPED) else _SAID[content.event]
+    said = _SAID[content.event]
     if content.step_title:
         count = f" of {content.step_count}" if content.step_count else ""
         said += f" · step {content.step_number}{count}: {safe(content.step_title, 250)}"
