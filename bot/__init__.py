@@ -7,7 +7,7 @@ doctor                  what can be wrong          bootstrap   where the parts m
 settings, settings_text every setting              errors      the tree of errors
 
 core                    DECIDES: values in, values out
-  ids, findings, versions, kubernetes, wording, secrecy, der, pem, flags
+  ids, names, findings, versions, kubernetes, wording, secrecy, der, pem, flags
                         words and encodings that all the others use
   intent                command text → what is wanted
   certificates          PEM and DER as the mesh's verifiers read them; the masked key

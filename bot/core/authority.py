@@ -11,6 +11,7 @@ from enum import StrEnum
 from bot.core.certificates import Certificate
 from bot.core.flags import from_elsewhere, switch, text_flag, variable
 from bot.core.mesh import Container, MeshSnapshot, Part, Pod, Workload
+from bot.core.names import PLUGGED_SECRET
 from bot.core.versions import version_of_image
 
 
@@ -168,7 +169,7 @@ def _istiod(workload: Workload, *, plugged: bool | None) -> Authority:
     evidence = [f"{workload.ref} has the label app=istiod"]
     return _refused(
         AuthorityKind.ISTIOD,
-        [*evidence, f"Secret {workload.ref.namespace}/cacerts exists"] if plugged else evidence,
+        [*evidence, f"Secret {workload.ref.namespace}/{PLUGGED_SECRET} exists"] if plugged else evidence,
         "this mesh is signed by istiod, which this version of Rootkeeper does not rotate",
         "istiod extends a self-signed root by itself in the last fifth of its life while it runs; "
         "plugged-in CAs are rotated by their owner.",
@@ -234,7 +235,7 @@ def _by_mode(workload: Workload, container: Container, version: str) -> Authorit
         return _refused(
             AuthorityKind.CITADEL_PLUGGED,
             [f"{workload.ref} runs with --signing-cert {plugged}".rstrip()],
-            "this Citadel signs with a plugged-in CA (secret cacerts), which this version does not rotate",
+            f"this Citadel signs with a plugged-in CA (secret {PLUGGED_SECRET}), which this version does not rotate",
             "Its owner replaces it; see Istio's `Plugging in existing CA Certificates`.",
             version=version,
             uses_ca_secret=False,

@@ -230,10 +230,6 @@ class NamespaceFacts:
     """None when they could not be listed."""
 
 
-TRUST_CONFIG_MAP = "istio-security"
-"""In Citadel's namespace."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustConfigMap:
     """A ConfigMap that distributes the root (`istio-security`, key `caTLSRootCert`)."""

@@ -11,10 +11,9 @@ from bot.core.authority import Authority
 from bot.core.certificates import Certificate
 from bot.core.components import component_of, restart_candidates
 from bot.core.mesh import CaSecret, MeshSnapshot, ObjectRef, Workload
+from bot.core.names import BACKUP_SECRET
 from bot.core.plan import BlastRadius, Mode, Plan, RootFacts, Step, StepKind
 from bot.core.steps import make_step, reissue_time
-
-BACKUP_NAME = "rootkeeper-backup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +51,7 @@ def plan_extension(
     `ca_cert_pem` is the secret's `ca-cert.pem` as it will be (see `replace_first`).
     """
     snapshot = mesh.snapshot
-    backup = ObjectRef(kind="Secret", namespace=snapshot.namespace, name=BACKUP_NAME)
+    backup = ObjectRef(kind="Secret", namespace=snapshot.namespace, name=BACKUP_SECRET)
     forward = _spread(mesh)
     return Plan(
         mode=Mode.EXTEND,

@@ -18,6 +18,7 @@ from bot.core.checks.table import EXPIRY
 from bot.core.findings import Finding, Tally, Verdict, overall, worst_first
 from bot.core.keeping import keeping, why_unmanaged
 from bot.core.mesh import MeshSnapshot
+from bot.core.names import CA_SECRET
 from bot.core.record import Report
 from bot.core.renewals import overdue_ends
 from bot.core.rotation import Rotation
@@ -169,7 +170,9 @@ def _check_headline(
 ) -> str:
     mesh = f"Mesh {snapshot.mesh}"
     if not authority.uses_ca_secret:
-        return f"{mesh}: {authority.title} signs it; its root is not in istio-ca-secret, so its end is not watched"
+        return (
+            f"{mesh}: {authority.title} signs it; its root is not in {CA_SECRET}, so its end is not watched"
+        )
     if root is None:
         return f"{mesh}: the root certificate could not be read"
     remaining = root.not_after - now

@@ -15,7 +15,6 @@ from bot.core.findings import Tally, Verdict
 from bot.core.keeping import Keeping, keeping, why_unmanaged
 from bot.core.leaves import why_refused
 from bot.core.mesh import (
-    TRUST_CONFIG_MAP,
     MeshSnapshot,
     ObjectRef,
     Part,
@@ -26,6 +25,7 @@ from bot.core.mesh import (
     Workload,
     WorkloadSecret,
 )
+from bot.core.names import TRUST_CONFIG_MAP
 from bot.core.progress import Straggler
 from bot.core.proxies import Known, proxy_verdict
 from bot.core.versions import citadel_publishes_its_root, version_of_image

@@ -4,20 +4,20 @@ Anything else in it was written by somebody else, and then nothing is proved and
 """
 
 from bot.core.mesh import MeshSnapshot, ObjectRef, Part, SecretState, Unread, Workload
+from bot.core.names import ROOT_KEY
 from bot.core.plan import Plan, StepKind
 from bot.core.rotation import Rotation
 from bot.errors import ClusterConflict, ClusterUnreachable, ObjectAbsent
 from bot.flow.ports import MeshPorts
 
 AUTHORITY = frozenset({Part.AUTHORITY})
-CA_CERTIFICATE = "ca-cert.pem"
 CA_STEPS = (StepKind.BACK_UP, StepKind.WRITE_ROOT, StepKind.RELOAD_CA)
 """What must not be left half done: until these are over, the CA itself is between two roots."""
 
 
 def secret_after(plan: Plan) -> SecretState:
     """The CA secret with the plan's new root in place."""
-    return plan.secret.with_value(CA_CERTIFICATE, plan.new_pem)
+    return plan.secret.with_value(ROOT_KEY, plan.new_pem)
 
 
 def state_in(snapshot: MeshSnapshot, plan: Plan) -> SecretState:
@@ -65,7 +65,7 @@ def old_root_of(rotation: Rotation, mesh: MeshPorts) -> bytes:
     """
     plan = rotation.plan
     pem = mesh.writer.backed_up_root(rotation.id)
-    if not plan.secret.with_value(CA_CERTIFICATE, pem).same_data(plan.secret):
+    if not plan.secret.with_value(ROOT_KEY, pem).same_data(plan.secret):
         raise ClusterConflict(
             f"{plan.backup_ref} does not hold the old root any more: it was changed since the backup",
             hint=f"Put back what was there, from a backup of the cluster or of {plan.backup_ref}; then choose.",

@@ -17,10 +17,9 @@ import pytest
 
 from bot.core.ids import MeshName
 from bot.core.mesh import CaSecret, ObjectRef, Part, SecretState
+from bot.core.names import BACKUP_SECRET, CA_SECRET
 from bot.edges.kube import connection
-from bot.edges.kube.backup import BACKUP_SECRET
 from bot.edges.kube.client import KubeClient
-from bot.edges.kube.control_plane import CA_SECRET
 from bot.edges.kube.reader import KubeReader
 from bot.edges.kube.targets import DEPLOYMENTS, SECRETS, Target
 from bot.edges.kube.wire import NAMED, WHOLE_SECRET

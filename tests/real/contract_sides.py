@@ -15,10 +15,9 @@ from typing import Any
 import yaml
 from kubernetes import client
 
+from bot.core.names import BACKUP_SECRET, CA_SECRET
 from bot.edges.kube import connection
-from bot.edges.kube.backup import BACKUP_SECRET
 from bot.edges.kube.client import KubeClient
-from bot.edges.kube.control_plane import CA_SECRET
 from bot.edges.kube.targets import SECRETS
 from tests.contract.cluster_benches import CITADEL, SYSTEM, KubeBench
 from tests.contract.cluster_sides import Side, connect

@@ -16,6 +16,7 @@ from bot.core.components import citadels_beside, rollout
 from bot.core.findings import Severity
 from bot.core.flags import from_elsewhere, text_flag, variable
 from bot.core.mesh import CaSecret, Container, Part
+from bot.core.names import CA_SECRET, PLUGGED_SECRET, ROOT_KEY
 from bot.core.ownership import keepers
 from bot.core.verifiers import why_not_a_signer, why_not_issued_by
 from bot.core.versions import citadel_has_rotator, citadel_may_lose_its_key, citadel_rotator_renames
@@ -24,6 +25,10 @@ from bot.core.wording import count, span
 CRITICAL_BELOW = timedelta(days=7)
 WARNING_BELOW = timedelta(days=90)
 """Also a workload certificate's lifetime: below it, leaves outlive their root."""
+
+LARGEST_SKEW = timedelta(minutes=2)
+"""Between the bot's and the API server's clock; beyond it nothing is signed, because a new root could lie in
+the future of those who check it."""
 
 BEFORE_IT_IS_USED = "Ask for `/istio-root transition` before you switch mutual TLS on."
 
@@ -61,7 +66,7 @@ def recognised(scene: Scene) -> Judged:
 def single_source(scene: Scene) -> Judged | None:
     """Whether only one secret can be the CA's."""
     plugged = scene.snapshot.foreign.plugged_secret
-    name = f"Secret {scene.snapshot.namespace}/cacerts"
+    name = f"Secret {scene.snapshot.namespace}/{PLUGGED_SECRET}"
     if plugged is None:
         return unknown(f"whether {name} exists could not be read", hint=READ)
     if plugged and scene.authority.kind is AuthorityKind.CITADEL_SELF_SIGNED:
@@ -76,13 +81,13 @@ def present(scene: Scene) -> Judged | None:
         return skipped(f"{secret.ref} is there and unused: {scene.authority.title} signs from elsewhere")
     if secret:
         return ok(f"{secret.ref} is there (resourceVersion {secret.state.resource_version})")
-    unread = [u for u in scene.snapshot.unread_in(Part.AUTHORITY) if "istio-ca-secret" in u.what]
+    unread = [u for u in scene.snapshot.unread_in(Part.AUTHORITY) if CA_SECRET in u.what]
     if unread:
         summary = f"{unread[0].what} could not be read: {unread[0].reason}"
         return unknown(summary, offenders=(unread[0].what,), hint=READ)
     if scene.authority.kind is not AuthorityKind.CITADEL_SELF_SIGNED:
         return None
-    return not_ok(f"Secret {scene.snapshot.namespace}/istio-ca-secret does not exist")
+    return not_ok(f"Secret {scene.snapshot.namespace}/{CA_SECRET} does not exist")
 
 
 def readable(scene: Scene) -> Judged | None:
@@ -91,14 +96,14 @@ def readable(scene: Scene) -> Judged | None:
     if secret is None:
         return None
     if not secret.root.read:
-        return unknown("ca-cert.pem " + "; it ".join(secret.root.faults), hint=TOO_LONG)
+        return unknown(f"{ROOT_KEY} " + "; it ".join(secret.root.faults), hint=TOO_LONG)
     faults = [f"{secret.ref}: {fault}" for fault in secret.faults]
     if secret.root.faults:
-        faults.append("ca-cert.pem " + "; it ".join(secret.root.faults))
+        faults.append(f"{ROOT_KEY} " + "; it ".join(secret.root.faults))
     if faults:
         return not_ok("; ".join(faults))
     held = count(len(secret.root.certificates), "certificate")
-    return ok(f"ca-cert.pem holds {held}, readable as Istio reads it")
+    return ok(f"{ROOT_KEY} holds {held}, readable as Istio reads it")
 
 
 def key_matches(scene: Scene) -> Judged | None:
@@ -116,8 +121,10 @@ def key_matches(scene: Scene) -> Judged | None:
 def _mismatch(secret: CaSecret) -> str:
     for position, certificate in enumerate(secret.root.certificates[1:], start=2):
         if certificate.public_key_digest == secret.key.public_key_digest:
-            return f"the private key belongs to certificate {position} of ca-cert.pem, not 1: the CA cannot start"
-    return "the private key belongs to no certificate in ca-cert.pem: the CA cannot start"
+            return (
+                f"the private key belongs to certificate {position} of {ROOT_KEY}, not 1: the CA cannot start"
+            )
+    return f"the private key belongs to no certificate in {ROOT_KEY}: the CA cannot start"
 
 
 def is_ca(scene: Scene) -> Judged | None:
@@ -442,6 +449,6 @@ def clock(scene: Scene) -> Judged:
             hint="See whether a proxy between the bot and the API server takes the header Date away.",
         )
     text = f"{abs(skew.total_seconds()):.0f} s"
-    if abs(skew) > scene.policy.clock_skew:
+    if abs(skew) > LARGEST_SKEW:
         return not_ok(f"the bot's clock and the API server's differ by {text}")
     return ok(f"the bot's clock and the API server's agree within {text}")

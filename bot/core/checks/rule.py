@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bot.core.authority import Authority, signing_root
 from bot.core.certificates import Certificate
@@ -23,9 +23,6 @@ class Policy:
     """A new root that is not in use yet."""
     throw_away: Certificate | None = None
     """A leaf that the candidate's key signed, naming the candidate as its issuer."""
-    clock_skew: timedelta = timedelta(minutes=2)
-    """More than this between the bot's and the API server's clock forbids signing."""
-    """Citadel's default for workload certificates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

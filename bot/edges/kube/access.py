@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from bot.core.mesh import Access, ObjectRef, Part, Workload
-from bot.edges.kube.backup import BACKUP_SECRET
-from bot.edges.kube.control_plane import CA_SECRET
+from bot.core.names import BACKUP_SECRET, CA_SECRET
 from bot.edges.kube.lease import LEASE_NAME
 from bot.edges.kube.look import Look
 from bot.edges.kube.targets import LEASES, RESTARTED, SECRETS, Target

@@ -10,7 +10,6 @@ from bot.edges.kube import convert
 from bot.edges.kube.wire import WholeSecret
 from bot.errors import ClusterRefused
 
-BACKUP_SECRET = "rootkeeper-backup"  # noqa: S105 - a name
 ORDER_ANNOTATION = "rootkeeper.dev/backups"
 """Rotation ids, oldest first, with commas between them."""
 

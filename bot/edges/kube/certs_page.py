@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.core.mesh import NO_TLS_CONTEXT, LoadedCertificate
+from bot.core.names import MESH_FILES
 
 LONGEST_PAGE = 64 * 1024 * 1024
 """Bytes; the largest pages seen in the field have 50 MB."""
@@ -18,7 +19,6 @@ LONGEST_PAGE = 64 * 1024 * 1024
 LONGEST_ENTRY = 1024 * 1024
 """Bytes of one TLS context; a usual one has one kilobyte."""
 
-MESH_FILES = "/etc/certs/"
 MESH_IDENTITY = "spiffe://"
 
 NO_CONTEXT = f"{NO_TLS_CONTEXT}: mutual TLS is not in use there, or its certificates have not arrived"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bot.core.certificates import describe_key
 from bot.core.mesh import CaSecret, ForeignSigns, ObjectRef, Part, Pod, Workload
+from bot.core.names import CA_SECRET, PLUGGED_SECRET
 from bot.edges.kube import convert, convert_pods
 from bot.edges.kube.look import Look
 from bot.edges.kube.targets import AUTOSCALERS, DAEMON_SETS, DEPLOYMENTS, PODS, SECRETS, STATEFUL_SETS, Target
@@ -20,9 +21,6 @@ from bot.edges.kube.wire import (
     PodWire,
     WorkloadWire,
 )
-
-CA_SECRET = "istio-ca-secret"  # noqa: S105 - a name
-PLUGGED_SECRET = "cacerts"  # noqa: S105 - a name
 
 COMPONENTS = "istio in (citadel,galley,mixer,nodeagent,pilot,sidecar-injector)"
 ISTIOD = "app in (istiod)"

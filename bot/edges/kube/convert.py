@@ -21,6 +21,7 @@ from bot.core.mesh import (
     Webhook,
     WorkloadSecret,
 )
+from bot.core.names import ROOT_KEY
 from bot.edges.kube.wire import (
     ConfigMapWire,
     ManagedMeta,
@@ -33,7 +34,6 @@ from bot.edges.kube.wire import (
     WorkloadSecretWire,
 )
 
-ROOT_KEY = "ca-cert.pem"
 PRIVATE_KEY = "ca-key.pem"
 TRUST_KEY = "caTLSRootCert"
 SERVICE_ACCOUNT = "istio.io/service-account.name"

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
+from bot.core.checks.ca import LARGEST_SKEW
 from bot.core.findings import Finding, Severity, Verdict
 from bot.core.kubernetes import READING_HINT, ROTATION_HINT, release_of, why_no_reading, why_no_rotation
-from bot.edges.kube.backup import BACKUP_SECRET
+from bot.core.names import BACKUP_SECRET
 from bot.edges.kube.client import KubeClient
 from bot.edges.kube.control_plane import read_control_plane
 from bot.edges.kube.lease import LEASE_NAME
@@ -29,9 +30,6 @@ PERMISSIONS = "doctor.cluster.permissions"
 TOO_MUCH = "doctor.cluster.too_much"
 CLOCK = "doctor.cluster.clock"
 BACKUP = "doctor.cluster.backup"
-
-LARGEST_SKEW = timedelta(minutes=2)
-"""Beyond this a new root could lie in the future of those who check it."""
 
 _APPLY = "Apply manifests/ to this cluster again."
 

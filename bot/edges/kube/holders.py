@@ -3,7 +3,8 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from bot.core.mesh import TRUST_CONFIG_MAP, NamespaceFacts, Part, TrustConfigMap, Webhook, WorkloadSecret
+from bot.core.mesh import NamespaceFacts, Part, TrustConfigMap, Webhook, WorkloadSecret
+from bot.core.names import TRUST_CONFIG_MAP
 from bot.edges.kube import convert
 from bot.edges.kube.look import Look
 from bot.edges.kube.targets import (

@@ -8,9 +8,8 @@ Kubernetes' `system:discovery`. A control plane with other names needs rows of i
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.core.mesh import TRUST_CONFIG_MAP, ObjectRef
-from bot.edges.kube.backup import BACKUP_SECRET
-from bot.edges.kube.control_plane import CA_SECRET, PLUGGED_SECRET
+from bot.core.mesh import ObjectRef
+from bot.core.names import BACKUP_SECRET, CA_SECRET, PLUGGED_SECRET, TRUST_CONFIG_MAP
 from bot.edges.kube.lease import LEASE_NAME
 from bot.edges.kube.policy import MESH_CONFIG_MAP, MESH_POLICY
 from bot.edges.kube.targets import (

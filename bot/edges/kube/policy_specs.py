@@ -13,6 +13,7 @@ import msgspec
 import yaml
 from msgspec import Struct, field
 
+from bot.core.names import MESH_FILES
 from bot.edges.kube.wire import Custom
 
 ROOT_NAMESPACE = "istio-system"
@@ -22,8 +23,6 @@ MUTUAL = ("MUTUAL_TLS", 1)
 ISTIO_MUTUAL = ("ISTIO_MUTUAL", 3)
 OTHER_TLS = ("DISABLE", 0, "SIMPLE", 1, "MUTUAL", 2, None)
 """With certificates of the user's own, or without any; a mode without a name is the first."""
-MESH_FILES = "/etc/certs/"
-"""Where sidecars have the mesh's certificates: a rule that names them there hangs on the root, too."""
 PERMISSIVE = ("PERMISSIVE", 1)
 
 Strictness = Literal["strict", "permissive", ""]

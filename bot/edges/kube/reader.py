@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from bot.core.certificates import SigningKey, read_signing_key
 from bot.core.ids import ClusterUid, MeshName
 from bot.core.mesh import Access, MeshSnapshot, MutualTls, Part, Pod, Proxy, SecretState
+from bot.core.names import CA_SECRET
 from bot.edges.kube import convert, convert_pods
 from bot.edges.kube.access import read_access
 from bot.edges.kube.client import KubeClient, decoded
-from bot.edges.kube.control_plane import CA_SECRET, ControlPlane, read_control_plane
+from bot.edges.kube.control_plane import ControlPlane, read_control_plane
 from bot.edges.kube.holders import SecretHolders, Webhooks, read_secret_holders, read_webhooks
 from bot.edges.kube.look import Look
 from bot.edges.kube.policy import read_mutual_tls

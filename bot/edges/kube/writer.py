@@ -13,12 +13,11 @@ import msgspec
 
 from bot.core.ids import RotationId
 from bot.core.mesh import ObjectRef, SecretState
+from bot.core.names import BACKUP_SECRET, CA_SECRET, ROOT_KEY
 from bot.edges.kube import convert
-from bot.edges.kube.backup import BACKUP_SECRET, backed_up, missing_entries, pruned_entries
+from bot.edges.kube.backup import backed_up, missing_entries, pruned_entries
 from bot.edges.kube.client import KubeClient, PatchKind
 from bot.edges.kube.connection import Json
-from bot.edges.kube.control_plane import CA_SECRET
-from bot.edges.kube.convert import ROOT_KEY
 from bot.edges.kube.convert_pods import RESTARTED_AT
 from bot.edges.kube.lease import LEASE_NAME, held_by_other, spec_of_holder
 from bot.edges.kube.targets import LEASES, RESTARTED, SECRETS, Target

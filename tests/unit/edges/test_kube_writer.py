@@ -9,13 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from bot.core.ids import RotationId
+from bot.core.ids import MeshName, RotationId
 from bot.core.mesh import ObjectRef
 from bot.edges.kube.backup import KEPT, ORDER_ANNOTATION, missing_entries, pruned_entries
 from bot.edges.kube.lease import held_by_other, spec_of_holder
 from bot.edges.kube.targets import SECRETS
-from bot.edges.kube.wire import NAMED, LeaseSpec, ManagedMeta, WholeSecret
+from bot.edges.kube.wire import NAMED, WHOLE_SECRET, LeaseSpec, ManagedMeta, WholeSecret
+from bot.edges.system import SystemClock, SystemKeys
 from bot.errors import ClusterConflict, ClusterForbidden, ClusterRefused, ObjectAbsent, OutcomeUnknown
+from bot.flow.ports import MeshPorts
+from bot.flow.propose import draft_plan
 from bot.sandbox.cluster.faults import Effect, Fault
 from bot.sandbox.cluster.rbac import Ban
 from tests.unit.edges.kube_mesh import SYSTEM, Mesh, running_mesh
@@ -45,6 +48,24 @@ def writes(mesh: Mesh, resource: str = "secrets") -> list[tuple[str, int, bool]]
         for entry in mesh.cluster.audit()
         if entry.resource == resource and "rootkeeper" in entry.user and entry.verb not in ("get", "list")
     ]
+
+
+def test_a_plan_names_the_very_secrets_that_are_written(mesh: Mesh) -> None:
+    ports = MeshPorts(name=MeshName("prod"), reader=mesh.reader(), writer=mesh.writer)
+    plan = draft_plan(ports, SystemClock(), SystemKeys(), lifetime=timedelta(days=3650)).plan
+    assert plan is not None
+
+    mesh.writer.back_up(ONE, expected=plan.secret)
+    mesh.writer.replace_root(plan.new_pem, expected=plan.secret, rotation_id=ONE, rehearse=False)
+
+    assert data_of(mesh, plan.backup_ref)[f"{ONE}.ca-cert.pem"].startswith(plan.old_root.pem)
+    assert data_of(mesh, plan.secret_ref)["ca-cert.pem"] == plan.new_pem
+
+
+def data_of(mesh: Mesh, ref: ObjectRef) -> dict[str, bytes]:
+    """The data of the Secret of that name, as anybody would look it up."""
+    found = mesh.admin.get(SECRETS.within(ref.namespace).named(ref.name), WHOLE_SECRET)
+    return {key: base64.b64decode(value) for key, value in (found.data or {}).items()}
 
 
 def test_another_writers_metadata_is_overtaken(mesh: Mesh) -> None:
