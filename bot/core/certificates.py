@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
 from bot.core.der import issuer_of, second_tag, serial_of, subject_of
@@ -26,6 +26,7 @@ from bot.core.wording import count
 from bot.errors import KeyUnusable
 
 SigningKeyType = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+SigningPublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 ThrowAwayKey = ec.EllipticCurvePublicKey
 """The public half of a key that nobody holds: for the leaf that tries a root."""
 
@@ -192,7 +193,7 @@ class SigningKey:
         spki = self._private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return hashlib.sha256(spki).hexdigest()
 
-    def public_key(self) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
+    def public_key(self) -> SigningPublicKey:
         """The public half."""
         return self._private.public_key()
 
@@ -283,9 +284,12 @@ def describe_key(pem: bytes) -> KeyFacts:
         key = read_signing_key(pem)
     except KeyUnusable as fault:
         return KeyFacts(public_key_digest="", kind="", fault=fault.message, cure=fault.hint)
-    public = key.public_key()
-    kind = f"RSA {public.key_size}" if isinstance(public, rsa.RSAPublicKey) else f"EC {public.curve.name}"
-    return KeyFacts(public_key_digest=key.public_key_digest, kind=kind, fault="")
+    return KeyFacts(public_key_digest=key.public_key_digest, kind=kind_of_key(key.public_key()), fault="")
+
+
+def kind_of_key(key: SigningPublicKey) -> str:
+    """`RSA 2048`, `EC secp256r1`."""
+    return f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else f"EC {key.curve.name}"
 
 
 def read_signing_key(pem: bytes) -> SigningKey:
@@ -300,15 +304,25 @@ def read_signing_key(pem: bytes) -> SigningKey:
     if b"ENCRYPTED" in pem:
         raise KeyUnusable("the CA's private key is encrypted")
     private = _key_in(pem)
-    if isinstance(private, rsa.RSAPrivateKey):
-        if private.key_size < MIN_RSA_BITS:
-            raise KeyUnusable(
-                f"the CA's key is RSA {private.key_size}; at least {MIN_RSA_BITS} bits are needed"
-            )
+    public = private.public_key()
+    if isinstance(private, SigningKeyType) and not why_key_refused(public):
         return SigningKey(private)
-    if isinstance(private, ec.EllipticCurvePrivateKey) and private.curve.name in SIGNING_CURVES:
-        return SigningKey(private)
-    raise KeyUnusable("the CA's key is of a kind that Envoy does not accept (RSA and P-256/P-384 are)")
+    raise KeyUnusable(f"the CA's key is {why_key_refused(public)}")
+
+
+def why_key_refused(key: PublicKeyTypes | None) -> str:
+    """Why no CA may sign with such a key, as the end of a sentence `the key is …`; empty when it may.
+
+    None stands for a key that the library cannot read.
+    """
+    match key:
+        case rsa.RSAPublicKey():
+            small = key.key_size < MIN_RSA_BITS
+            return f"{kind_of_key(key)}; at least {MIN_RSA_BITS} bits are needed" if small else ""
+        case ec.EllipticCurvePublicKey() if key.curve.name in SIGNING_CURVES:
+            return ""
+        case _:
+            return "of a kind that Envoy does not accept (RSA and P-256/P-384 are)"
 
 
 def _key_in(pem: bytes) -> PrivateKeyTypes:

@@ -4,12 +4,11 @@ import re
 from datetime import timedelta
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.name import _ASN1Type as StringType
 from cryptography.x509.oid import NameOID
 
 from bot.core.authority import AuthorityKind, citadel_container
-from bot.core.certificates import MIN_RSA_BITS, SIGNING_CURVES, UNPARSABLE, Certificate
+from bot.core.certificates import UNPARSABLE, Certificate, SigningPublicKey, kind_of_key, why_key_refused
 from bot.core.checks.holders import nothing_at_stake
 from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
 from bot.core.components import citadels_beside, rollout
@@ -44,7 +43,6 @@ ROTATOR_PERCENTILE = "CITADEL_SELF_SIGNED_ROOT_CERT_GRACE_PERIOD_PERCENTILE"
 
 USUAL_TRUST_DOMAIN = "cluster.local"
 
-OTHER_KIND = "of a kind that Envoy does not accept (RSA and P-256/P-384 are)"
 UNKNOWN_HASH = "an unknown hash"
 REFUSED_HASHES = ("md5", "sha1", UNKNOWN_HASH)
 
@@ -146,31 +144,22 @@ def algorithm(scene: Scene) -> Judged | None:
     if signer is None:
         return None
     key, hash_name = _key(signer), _hash(signer)
-    if key is None or (reason := _why_refused(key)):
-        return not_ok(f"the root's key is {OTHER_KIND if key is None else reason}")
+    if key is None or why_key_refused(key):
+        return not_ok(f"the root's key is {why_key_refused(key)}")
     if hash_name in REFUSED_HASHES:
         return not_ok(f"the root is signed with {hash_name}, which Go and Envoy refuse")
     if signer.serial <= 0:
         return not_ok(f"the root's serial number is {signer.serial}, which Go 1.23 and later refuse")
-    kind = f"RSA {key.key_size}" if isinstance(key, rsa.RSAPublicKey) else f"EC {key.curve.name}"
-    return ok(f"{kind}, {hash_name}")
+    return ok(f"{kind_of_key(key)}, {hash_name}")
 
 
-def _key(signer: Certificate) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey | None:
+def _key(signer: Certificate) -> SigningPublicKey | None:
     """The public key; None when it is of another kind than Envoy takes."""
     try:
         key = signer.parsed.public_key()
     except UNPARSABLE:
         return None
-    return key if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) else None
-
-
-def _why_refused(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
-        return f"RSA {key.key_size}; at least {MIN_RSA_BITS} bits are needed"
-    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in SIGNING_CURVES:
-        return OTHER_KIND
-    return ""
+    return key if isinstance(key, SigningPublicKey) else None
 
 
 def _hash(signer: Certificate) -> str:

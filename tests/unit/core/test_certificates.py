@@ -9,9 +9,17 @@ from dataclasses import replace
 
 import pytest
 
-from bot.core.certificates import MOST_READ, Certificate, read_bundle, read_der, read_signing_key
+from bot.core.certificates import (
+    MOST_READ,
+    Certificate,
+    describe_key,
+    read_bundle,
+    read_der,
+    read_signing_key,
+)
 from bot.core.checks import table
 from bot.core.checks.rule import Check
+from bot.core.findings import Verdict
 from bot.core.verifiers import why_not_issued_by
 from bot.errors import KeyUnusable
 from tests.unit.core.builders import (
@@ -28,7 +36,7 @@ from tests.unit.core.builders import (
     the_leaf,
     the_root,
 )
-from tests.unit.hardcases.making import NOW, key, pem_block, pem_of
+from tests.unit.hardcases.making import NOW, any_key, key, pem_block, pem_of
 
 A, B = the_root(), a_re_keyed_root()
 BEGIN, END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
@@ -189,3 +197,15 @@ def test_what_was_not_read_is_unknown_whoever_holds_it(check: Check) -> None:
     assert finding.verdict == "unknown"
     assert "are not read" in " ".join((finding.summary, *finding.offenders))
     assert finding.hint
+
+
+@pytest.mark.parametrize("kind", ["rsa1024", "rsa2048", "p256", "p384", "p521", "ed25519"])
+def test_a_key_that_signing_refuses_is_no_key_that_a_check_calls_fine(kind: str) -> None:
+    private = any_key(kind)
+
+    refused = describe_key(pem_of(private)).fault
+    told = said(table.ALGORITHM, a_mesh(ca_secret=a_ca_secret(a_root(private))))
+
+    assert told is not None
+    assert told.verdict is (Verdict.NOT_OK if refused else Verdict.OK)
+    assert not refused or told.summary == refused.replace("the CA's key", "the root's key")
