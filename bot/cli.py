@@ -20,6 +20,7 @@ import typer
 from rich.console import Console
 
 from bot import bootstrap, terminal
+from bot.core.findings import overall
 from bot.core.ids import MeshName
 from bot.core.intent import NotUnderstood, read_lifetime
 from bot.core.rotation import Rotation
@@ -203,7 +204,7 @@ def _show_draft(console: Console, ports: MeshPorts, *, lifetime: timedelta) -> N
     if draft.plan is None:
         console.print(f"[bold]No rotation of mesh {ports.name}:[/] its preflight found what forbids it.")
         terminal.show_findings(console, draft.obstacles)
-        raise typer.Exit(terminal.exit_code(draft.obstacles) or COULD_NOT_TELL)
+        raise typer.Exit(terminal.EXIT[overall(draft.obstacles)])
     terminal.show_plan(console, draft.plan)
 
 
@@ -225,7 +226,7 @@ def doctor(*, env_file: EnvFile = None) -> None:
     with _told() as console:
         findings = examine_all(_settings(env_file))
         terminal.show_findings(console, findings)
-        raise typer.Exit(terminal.exit_code(findings))
+        raise typer.Exit(terminal.EXIT[overall(findings)])
 
 
 @app.command()

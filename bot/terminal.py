@@ -3,8 +3,6 @@
 Plain words before colour: a pipe or a screen reader loses nothing.
 """
 
-from collections.abc import Iterable
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,14 +14,6 @@ from bot.core.wording import count, span, visible
 
 EXIT = {Verdict.OK: 0, Verdict.SKIPPED: 0, Verdict.NOT_OK: 1, Verdict.UNKNOWN: 2}
 """0 fine, 1 findings, 2 could not tell."""
-
-
-def exit_code(findings: Iterable[Finding]) -> int:
-    """Of single findings: something red is a finding, whatever else could not be told."""
-    seen = tuple(findings)
-    if any(finding.red for finding in seen):
-        return EXIT[Verdict.NOT_OK]
-    return EXIT[Verdict.UNKNOWN] if any(f.verdict is Verdict.UNKNOWN for f in seen) else 0
 
 
 WORDS = {

@@ -319,7 +319,9 @@ def test_a_bot_that_lost_its_lease_ends_with_2_and_the_reason(
 
 
 @pytest.mark.parametrize(
-    ("verdict", "code"), [(Verdict.OK, 0), (Verdict.NOT_OK, 1), (Verdict.UNKNOWN, 2)], ids=str
+    ("verdict", "code"),
+    [(Verdict.OK, 0), (Verdict.NOT_OK, 1), (Verdict.UNKNOWN, 2), (Verdict.SKIPPED, 2)],
+    ids=str,
 )
 def test_doctor_ends_as_its_findings_say(
     cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, code: int

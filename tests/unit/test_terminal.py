@@ -101,19 +101,5 @@ def a_finding(verdict: Verdict, severity: Severity = Severity.WARNING) -> Findin
     return Finding(check_id="ws.root", verdict=verdict, severity=severity, summary="so it is", hint="do this")
 
 
-@pytest.mark.parametrize(
-    ("findings", "code"),
-    [
-        ((), 0),
-        ((a_finding(Verdict.OK), a_finding(Verdict.SKIPPED)), 0),
-        ((a_finding(Verdict.NOT_OK, Severity.INFO),), 0),
-        ((a_finding(Verdict.OK), a_finding(Verdict.UNKNOWN)), 2),
-        ((a_finding(Verdict.UNKNOWN), a_finding(Verdict.NOT_OK)), 1),
-    ],
-)
-def test_the_exit_code_says_findings_before_not_knowing(findings: tuple[Finding, ...], code: int) -> None:
-    assert terminal.exit_code(findings) == code
-
-
 def test_every_verdict_has_a_word_and_a_code() -> None:
     assert set(terminal.EXIT) == set(terminal.WORDS) == set(Verdict)
