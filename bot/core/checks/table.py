@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bot.core.authority import recognise
 from bot.core.checks import access, ca, holders, proof
-from bot.core.checks.rule import Check, Policy, Scene
+from bot.core.checks.rule import READ, Check, Policy, Scene
 from bot.core.findings import Finding, Severity, Verdict, worst_first
 from bot.core.kubernetes import ROTATION_HINT
 from bot.core.mesh import MeshSnapshot
@@ -187,7 +187,7 @@ EVERYTHING_READ = Check(
     id="env.read",
     title="Everything that was looked for could be read",
     severity=W,
-    hint="`rootkeeper doctor` names missing permissions; otherwise try again when the API server is well.",
+    hint=READ,
     rule=holders.everything_read,
 )
 SECRETS = Check(

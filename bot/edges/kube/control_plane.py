@@ -4,12 +4,15 @@ Labels are those of Istio's own charts, 1.0 to 1.5 (facts/istio.md, 1.1 and 6.1)
 """
 
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
 
 from bot.core.certificates import describe_key
 from bot.core.mesh import CaSecret, ForeignSigns, ObjectRef, Part, Pod, Workload
 from bot.core.names import CA_SECRET, PLUGGED_SECRET
 from bot.edges.kube import convert, convert_pods
-from bot.edges.kube.look import Look
+from bot.edges.kube.look import Look, as_is
 from bot.edges.kube.targets import AUTOSCALERS, DAEMON_SETS, DEPLOYMENTS, PODS, SECRETS, STATEFUL_SETS, Target
 from bot.edges.kube.wire import (
     AUTOSCALER_PAGE,
@@ -18,16 +21,20 @@ from bot.edges.kube.wire import (
     WHOLE_SECRET,
     WORKLOAD_PAGE,
     AutoscalerWire,
-    PodWire,
-    WorkloadWire,
+    Page,
+    Stored,
 )
 
 COMPONENTS = "istio in (citadel,galley,mixer,nodeagent,pilot,sidecar-injector)"
 ISTIOD = "app in (istiod)"
+_OURS = (COMPONENTS, ISTIOD)
 _FOREIGN = "cert-manager-istio-csr,spiffe-csi-driver,spire-agent,spire-server"
 FOREIGN = (f"app in ({_FOREIGN})", f"app.kubernetes.io/name in ({_FOREIGN})")
 
 _KINDS = (("Deployment", DEPLOYMENTS), ("DaemonSet", DAEMON_SETS))
+
+
+S = TypeVar("S", bound=Stored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +49,12 @@ class ControlPlane:
 
 def read_control_plane(look: Look, describe: convert.Describe = describe_key) -> ControlPlane:
     """Read the part AUTHORITY."""
-    pods = _selected_pods(look)
+    pods = _selected(look, "Pod", PODS, POD_PAGE, _OURS)
     autoscaled = _autoscaled(look)
     workloads = [
         convert_pods.workload(kind, found, autoscaled=autoscaled, pods=pods)
         for kind, target in _KINDS
-        for found in _selected(look, kind, target, (COMPONENTS, ISTIOD))
+        for found in _selected(look, kind, target, WORKLOAD_PAGE, _OURS)
     ]
     return ControlPlane(
         ca_secret=_ca_secret(look, describe),
@@ -82,40 +89,27 @@ def _foreign(look: Look) -> ForeignSigns:
     names = [
         str(ObjectRef(kind=kind, namespace=found.metadata.namespace, name=found.metadata.name))
         for kind, target in (*_KINDS, ("StatefulSet", STATEFUL_SETS))
-        for found in _selected(look, kind, target, FOREIGN)
+        for found in _selected(look, kind, target, WORKLOAD_PAGE, FOREIGN)
     ]
     return ForeignSigns(plugged_secret=plugged, workloads=tuple(sorted(names)))
 
 
-def _selected(look: Look, kind: str, target: Target, selectors: tuple[str, ...]) -> list[WorkloadWire]:
+def _selected(
+    look: Look,
+    kind: str,
+    target: Target,
+    decoder: msgspec.json.Decoder[Page[S]],
+    selectors: tuple[str, ...],
+) -> tuple[S, ...]:
     """Everything that one of the selectors matches, each once: istiod wears `istio=pilot` as well."""
     found = {
         each.metadata.uid: each
         for selector in selectors
         for each in look.everywhere(
-            Part.AUTHORITY, f"{kind}s", target, WORKLOAD_PAGE, _same, query=[("labelSelector", selector)]
-        )
-    }
-    return list(found.values())
-
-
-def _same(found: WorkloadWire) -> WorkloadWire:
-    return found
-
-
-def _selected_pods(look: Look) -> tuple[PodWire, ...]:
-    found = {
-        each.metadata.uid: each
-        for selector in (COMPONENTS, ISTIOD)
-        for each in look.everywhere(
-            Part.AUTHORITY, "Pods", PODS, POD_PAGE, _same_pod, query=[("labelSelector", selector)]
+            Part.AUTHORITY, f"{kind}s", target, decoder, as_is, query=[("labelSelector", selector)]
         )
     }
     return tuple(found.values())
-
-
-def _same_pod(found: PodWire) -> PodWire:
-    return found
 
 
 def _autoscaled(look: Look) -> frozenset[str]:

@@ -58,7 +58,7 @@ class Look:
         if self._namespaces is None:
             found: list[NamespaceWire] = []
             try:
-                self.client.collect(NAMESPACES, NAMESPACE_PAGE, _as_is, into=found)
+                self.client.collect(NAMESPACES, NAMESPACE_PAGE, as_is, into=found)
             except ClusterError as fault:
                 self.miss(part, "Namespaces", fault.message)
                 return None
@@ -161,7 +161,8 @@ class Look:
         return [entry for entries in known for entry in entries] if known else None
 
 
-def _as_is(value: T) -> T:
+def as_is(value: T) -> T:
+    """Of what is kept as the wire tells it: no conversion."""
     return value
 
 

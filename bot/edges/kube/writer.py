@@ -47,7 +47,7 @@ class KubeWriter:
         self, pem: bytes, *, expected: SecretState, rotation_id: RotationId, rehearse: bool
     ) -> SecretState:
         """Put `ca-cert.pem` in place; see the port."""
-        wanted = _with_root(expected, pem)
+        wanted = expected.with_value(ROOT_KEY, pem)
 
         def once() -> SecretState:
             live = self._secret(self._ca_secret)
@@ -167,15 +167,6 @@ def _settled(once: Callable[[], T]) -> T:
             # After a write whose outcome is unknown, not being able to look leaves it unknown.
             raise (doubt or fault) from None
     raise last or AssertionError("no attempt was made")
-
-
-def _with_root(state: SecretState, pem: bytes) -> SecretState:
-    """The state that is wanted: the same object with another `ca-cert.pem`."""
-    encoded = base64.b64encode(pem).decode()
-    digests = dict(state.digests) | dict(convert.digests_of({ROOT_KEY: encoded}))
-    return SecretState(
-        uid=state.uid, resource_version=state.resource_version, digests=tuple(sorted(digests.items()))
-    )
 
 
 def _refuse_unfit(live: WholeSecret, state: SecretState, expected: SecretState) -> None:

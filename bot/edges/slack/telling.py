@@ -10,12 +10,11 @@ from slack_sdk import WebClient
 from bot.core.record import Content, StragglerFile
 from bot.edges.slack.faults import SLACK_TROUBLE, Kind, fault_of
 from bot.edges.slack.render import Rendered
-from bot.edges.slack.render.blocks import context
+from bot.edges.slack.render.blocks import MAX_TEXT, context, section
 from bot.edges.slack.render.thread import file_comment, straggler_file
 from bot.edges.slack.render.words import code, cut
 from bot.flow.ports import Anchor
 
-_PLAIN_TEXT = 3000
 _SOON = (Kind.PACED, Kind.PASSING)
 """Faults of an upload that another try may change; after any other a message says it in fewer words."""
 
@@ -105,9 +104,5 @@ def _plainer(shown: Rendered, error: Exception, reference: str) -> dict[str, Any
     note = (
         f"Slack refused this message's full form ({fault.code}). Reference {code(reference)} is in the log."
     )
-    return {"text": cut(shown.text, _PLAIN_TEXT), "blocks": [*_paragraph(shown), context(note)]}
-
-
-def _paragraph(shown: Rendered) -> list[dict[str, Any]]:
-    said = cut(shown.text, _PLAIN_TEXT)
-    return [{"type": "section", "text": {"type": "mrkdwn", "text": said, "verbatim": True}}] if said else []
+    said = [section(shown.text)] if shown.text else []
+    return {"text": cut(shown.text, MAX_TEXT), "blocks": [*said, context(note)]}
