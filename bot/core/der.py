@@ -6,6 +6,7 @@ lengths are trusted here. Source: X.690 8.1 (tags and lengths), RFC 5280 section
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 
 _VERSION = 0xA0
@@ -34,8 +35,9 @@ def issuer_of(der: bytes) -> bytes:
     return _field(der, _ISSUER)
 
 
+@lru_cache(maxsize=64)
 def subject_of(der: bytes) -> bytes:
-    """The subject's name, tag and length included."""
+    """The subject's name, tag and length included; remembered, because each leaf's issuer is compared with it."""
     return _field(der, _SUBJECT)
 
 

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
@@ -36,8 +37,12 @@ def _not_understood(extensions: x509.Extensions) -> str | None:
     return None
 
 
+@lru_cache(maxsize=64)
 def why_not_a_signer(certificate: Certificate) -> str | None:
-    """Why no verifier would accept what this certificate's key signs; None when it is a CA."""
+    """Why no verifier would accept what this certificate's key signs; None when it is a CA.
+
+    Remembered: one root is asked about for every leaf under it.
+    """
     try:
         extensions = certificate.parsed.extensions
         constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
