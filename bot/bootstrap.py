@@ -19,7 +19,7 @@ from bot.edges.kube.writer import KubeWriter
 from bot.edges.logs import log_bug
 from bot.edges.metrics import CountingReader, CountingStore, Metrics
 from bot.edges.scheduler.scheduler import BotScheduler
-from bot.edges.slack.app import SlackEdge, posting_client, web_client
+from bot.edges.slack.app import SlackEdge, identify, posting_client, web_client
 from bot.edges.slack.directory import SlackDirectory
 from bot.edges.slack.faults import fault_of
 from bot.edges.slack.poster import Poster
@@ -29,7 +29,6 @@ from bot.edges.store.lease import Lease
 from bot.edges.store.migrate import require_latest, upgrade
 from bot.edges.store.outbox import SqlOutbox
 from bot.edges.store.store import SqlStore
-from bot.edges.system import SystemClock, SystemKeys
 from bot.errors import SettingsFault
 from bot.flow.advance import Stage, advance
 from bot.flow.decide import Court, Rules
@@ -179,6 +178,50 @@ def _counted(client: WebClient, metrics: Metrics) -> WebClient:
     return client
 
 
+def build_slack(
+    settings: Settings,
+    slack: SlackSettings,
+    *,
+    record: Record,
+    meshes: Meshes,
+    looks: Looks,
+    scheduler: Scheduler,
+    metrics: Metrics,
+    clock: Clock,
+    keys: Keys,
+    fence: Callable[[], None],
+) -> Voice:
+    """Everything that listens and speaks in Slack, not connected yet; `fence` as for `build_voice`.
+
+    Raises:
+        SlackError: the bot token is not good, or Slack cannot be reached.
+    """
+    client = slack_client(slack, metrics=metrics)
+    desk = build_desk(
+        settings,
+        slack,
+        client=client,
+        home_team=identify(client).team,
+        record=record,
+        meshes=meshes,
+        looks=looks,
+        scheduler=scheduler,
+        clock=clock,
+        keys=keys,
+    )
+    return build_voice(
+        settings,
+        slack,
+        client=client,
+        desk=desk,
+        record=record,
+        scheduler=scheduler,
+        metrics=metrics,
+        clock=clock,
+        fence=fence,
+    )
+
+
 def build_desk(
     settings: Settings,
     slack: SlackSettings,
@@ -189,9 +232,10 @@ def build_desk(
     meshes: Meshes,
     looks: Looks,
     scheduler: Scheduler,
+    clock: Clock,
+    keys: Keys,
 ) -> FrontDesk:
     """What sees to everything that the doors hand over."""
-    clock, keys = SystemClock(), SystemKeys()
     court = Court(
         store=record.store,
         directory=SlackDirectory(client, slack.approvers, home_team=home_team),
@@ -224,10 +268,10 @@ def build_voice(
     record: Record,
     scheduler: Scheduler,
     metrics: Metrics,
+    clock: Clock,
     fence: Callable[[], None],
 ) -> Voice:
     """The socket and the poster; `fence` raises NotLeader when this process must not tell anything."""
-    clock = SystemClock()
     token = slack.bot_token.get_secret_value()
     impatient = _counted(posting_client(token, base_url=slack.api_url), metrics)
     reception = Reception(

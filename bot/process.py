@@ -21,14 +21,13 @@ from bot.edges.health import HealthServer
 from bot.edges.metrics import Metrics
 from bot.edges.scheduler.cron import CronTimes
 from bot.edges.scheduler.scheduler import BotScheduler
-from bot.edges.slack.app import identify
 from bot.edges.system import SystemClock, SystemKeys, process_name, surely_gone
 from bot.errors import NotLeader, RootkeeperError, SlackError, StoreError
 from bot.flow.look import Looks, finished_in, standing_in
 from bot.flow.ports import Clock, Keys
 from bot.flow.recover import redraw_active, sweep
 from bot.flow.remind import overtaken, remind
-from bot.settings import Settings, SlackSettings
+from bot.settings import Settings
 
 LEASE_LASTS = timedelta(seconds=15)
 """How long another process must wait for a dead one."""
@@ -47,45 +46,6 @@ GIVE_WAY = timedelta(milliseconds=1)
 _log = structlog.get_logger(__name__)
 
 
-def build_voice(
-    settings: Settings,
-    slack: SlackSettings,
-    *,
-    record: Record,
-    meshes: Meshes,
-    looks: Looks,
-    scheduler: BotScheduler,
-    metrics: Metrics,
-    fence: Callable[[], None],
-) -> Voice:
-    """Everything that listens and speaks in Slack, not connected yet.
-
-    Raises:
-        SlackError: the bot token is not good, or Slack cannot be reached.
-    """
-    client = bootstrap.slack_client(slack, metrics=metrics)
-    desk = bootstrap.build_desk(
-        settings,
-        slack,
-        client=client,
-        home_team=identify(client).team,
-        record=record,
-        meshes=meshes,
-        looks=looks,
-        scheduler=scheduler,
-    )
-    return bootstrap.build_voice(
-        settings,
-        slack,
-        client=client,
-        desk=desk,
-        record=record,
-        scheduler=scheduler,
-        metrics=metrics,
-        fence=fence,
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What a process takes from outside; a test hands it something else."""
@@ -96,7 +56,7 @@ class Parts:
     name: str = field(default_factory=process_name)
     gone: Callable[[str], bool] = surely_gone
     meshes: Callable[..., Meshes] = bootstrap.connect_meshes
-    voice: Callable[..., Voice] = build_voice
+    voice: Callable[..., Voice] = bootstrap.build_slack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +229,8 @@ class BotProcess:
             looks=self._looks,
             scheduler=self.scheduler,
             metrics=self._metrics,
+            clock=self._clock,
+            keys=self._keys,
             fence=self._fence,
         )
         try:

@@ -13,7 +13,7 @@ from bot.core.ids import MeshName, RotationId
 from bot.core.mesh import MeshSnapshot, Part
 from bot.core.record import Change, CheckRecord
 from bot.errors import SlackError
-from bot.flow.ports import MeshPorts
+from bot.flow.ports import Clock, MeshPorts
 from bot.process import LEASE_LASTS, BotProcess, Parts
 from bot.settings import Settings, load_settings
 from tests.fakes.cluster import MESH, FakeCluster
@@ -78,6 +78,7 @@ class House:
         self.connect_fails_with: list[SlackError] = []
         self.processes: list[BotProcess] = []
         self.fences: list[Callable[[], None]] = []
+        self.clocks: list[Clock] = []
 
     def settings(self, *, health: str = "127.0.0.1:0") -> Settings:
         file = self.place / "bot.env"
@@ -115,8 +116,9 @@ class House:
     def meshes(self) -> dict[MeshName, MeshPorts]:
         return {MESH: MeshPorts(name=MESH, reader=self.cluster, writer=self.cluster)}
 
-    def _voice(self, *_: object, fence: Callable[[], None], **__: object) -> Voice:
+    def _voice(self, *_: object, fence: Callable[[], None], clock: Clock, **__: object) -> Voice:
         self.fences.append(fence)
+        self.clocks.append(clock)
         if self.slack_fails_with:
             raise self.slack_fails_with.pop(0)
         voice = FakeVoice(self.did, fails_with=self.connect_fails_with)

@@ -7,11 +7,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from slack_sdk import WebClient
 from structlog.testing import capture_logs
 
+from bot import bootstrap
+from bot.core.ids import TeamId
 from bot.core.mesh import MeshSnapshot
 from bot.core.record import CheckRecord
 from bot.core.rotation import RotationState
+from bot.edges.system import SystemKeys
 from bot.errors import NotLeader, SettingsFault, SlackError, StoreError
 from bot.flow.ports import Errand
 from bot.process import LEASE_LASTS, ONE_BOT, BotProcess, Parts
@@ -26,6 +30,29 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     for name in Settings.model_fields:
         monkeypatch.delenv(variable(name), raising=False)
     return House(tmp_path)
+
+
+def test_deadlines_and_ears_go_by_the_clock_of_the_process(house: House) -> None:
+    process = house.process()
+    settings = house.settings()
+
+    with running(process):
+        until(lambda: ready(house))
+        desk = bootstrap.build_desk(
+            settings,
+            settings.require_slack(),
+            client=WebClient(),
+            home_team=TeamId("T0HOME"),
+            record=process.record,
+            meshes=process.meshes,
+            looks=process._looks,
+            scheduler=process.scheduler,
+            clock=house.clock,
+            keys=SystemKeys(),
+        )
+
+    assert house.clocks == [house.clock]
+    assert desk.court.clock is house.clock
 
 
 # --- the lease -------------------------------------------------------------------------------------------
