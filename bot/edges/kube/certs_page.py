@@ -162,13 +162,6 @@ class CertsPage:
         return NOT_A_PAGE if self._text.strip() else "answered nothing"
 
 
-def read_certs_page(body: bytes) -> Loaded:
-    """Read a whole page at once."""
-    page = CertsPage()
-    page.feed(body)
-    return page.result()
-
-
 def _skip(text: str, at: int) -> int:
     gap = _GAP.match(text, at)
     return gap.end() if gap else at

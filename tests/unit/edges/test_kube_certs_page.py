@@ -16,7 +16,6 @@ from bot.edges.kube.certs_page import (
     TOO_LONG,
     CertsPage,
     Loaded,
-    read_certs_page,
 )
 
 ROOT: dict[str, object] = {
@@ -35,6 +34,15 @@ LEAF: dict[str, object] = {
     "valid_from": "2026-01-01T00:00:00Z",
     "expiration_time": "2026-04-01T00:00:00Z",
 }
+
+
+def read_certs_page(body: bytes) -> Loaded:
+    """A whole page at once."""
+    page = CertsPage()
+    page.feed(body)
+    return page.result()
+
+
 INLINE_ROOT, INLINE_LEAF = ROOT | {"path": "<inline>"}, LEAF | {"path": "<inline>"}
 USERS_LEAF = LEAF | {
     "path": "/etc/istio/ingressgateway-certs/tls.crt",

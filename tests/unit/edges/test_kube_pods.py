@@ -3,11 +3,14 @@
 import json
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from bot.core.mesh import Container
 from bot.edges.kube import convert_pods
-from bot.edges.kube.wire import POD, WORKLOAD, PodWire
+from bot.edges.kube.wire import POD, PodWire, WorkloadWire
+
+WORKLOAD = msgspec.json.Decoder(WorkloadWire)
 
 
 def pod(**parts: object) -> PodWire:

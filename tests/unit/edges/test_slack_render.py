@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.core.ids import MeshName
-from bot.core.progress import Straggler
-from bot.core.record import Event, StragglerFile
+from bot.core.progress import MOST_NAMED, Straggler
+from bot.core.record import Event, ReportPosted, StragglerFile
 from bot.edges.slack.render import Rendered, render, reply_shown
 from bot.edges.slack.render.decisions import decisions
 from bot.edges.slack.render.dialogs import (
@@ -19,7 +19,8 @@ from bot.edges.slack.render.dialogs import (
     rejection_dialog,
     transition_dialog,
 )
-from bot.edges.slack.render.steps import undoing
+from bot.edges.slack.render.steps import left_behind, undoing
+from bot.flow.tell import straggler_file
 from tests.unit.edges.slack_samples import (
     APPROVERS,
     BEN,
@@ -34,6 +35,7 @@ from tests.unit.edges.slack_samples import (
     STRAGGLERS,
     a_milestone,
     a_plan,
+    a_report,
     decision,
     proposed,
 )
@@ -107,6 +109,19 @@ def test_stragglers_that_all_fit_into_words_are_not_followed_by_none_more() -> N
     assert text.count("shop/istio.job-") == 11
     assert "more." not in text
     assert "Slack did not take the file" in text
+
+
+@pytest.mark.parametrize("number", [MOST_NAMED, MOST_NAMED + 1])
+def test_a_file_is_spoken_of_where_one_follows(number: int) -> None:
+    stragglers = many_stragglers(number)
+    report = replace(a_report(), stragglers=stragglers)
+    short = replace(ROTATIONS["ended short"], left_behind=stragglers)
+
+    files = straggler_file("report/1", "prod", stragglers, at=report.at)
+    posted = render(ReportPosted(report=report, person=BEN))
+
+    assert ("in the file in this thread" in str(posted.blocks)) is bool(files)
+    assert ("in the file in the thread" in "\n".join(left_behind(short))) is bool(files)
 
 
 def many_stragglers(number: int) -> tuple[Straggler, ...]:

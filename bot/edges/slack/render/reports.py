@@ -1,6 +1,7 @@
 """What a check or a verify found: asked for, as a warning, as a daily line, or that it could not run."""
 
 from bot.core.findings import Finding, Severity, Tally, Verdict
+from bot.core.progress import MOST_NAMED
 from bot.core.record import Alarm, CheckCouldNotRun, DailyLine, Report, ReportPosted, Warned
 from bot.core.wording import count, span
 from bot.edges.slack.render.blocks import Block, Rendered, context, fields, header, message, packed, section
@@ -20,7 +21,6 @@ from bot.edges.slack.render.words import (
 MAX_FINDINGS = 10
 ALL_FINDINGS = 4000
 """Characters for all of them: few findings are told at length, many in short."""
-MAX_STRAGGLERS = 10
 MAX_UNREAD = 10
 MAX_OFFENDERS = 3
 
@@ -189,8 +189,8 @@ def _named(offenders: tuple[str, ...], each: int) -> str:
 
 
 def _stragglers(report: Report) -> list[Block]:
-    lines = [f"• {straggler_line(one, 180)}" for one in report.stragglers[:MAX_STRAGGLERS]]
-    more = len(report.stragglers) - MAX_STRAGGLERS
+    lines = [f"• {straggler_line(one, 180)}" for one in report.stragglers[:MOST_NAMED]]
+    more = len(report.stragglers) - MOST_NAMED
     if more > 0:
         lines.append(f"… and {more:,} more, in the file in this thread")
     return _listed("Not proved", lines)

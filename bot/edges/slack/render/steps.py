@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from bot.core.plan import Plan, Step
-from bot.core.progress import StepState, StepStatus, Straggler
+from bot.core.progress import MOST_NAMED, StepState, StepStatus, Straggler
 from bot.core.rotation import Rotation, RotationState
 from bot.core.wording import span
 from bot.edges.slack.render.words import STATUS_MARK, moment, safe, sentence
@@ -11,7 +11,6 @@ from bot.edges.slack.render.words import STATUS_MARK, moment, safe, sentence
 _ALL_STEPS = 6000
 """Characters for every step together: thirty steps with the longest names still make one message."""
 _MAX_STRAGGLERS = 3
-_MAX_LEFT = 10
 
 
 def planned_steps(plan: Plan) -> list[str]:
@@ -98,7 +97,7 @@ def _stragglers(state: StepState) -> list[str]:
 
 def left_behind(rotation: Rotation) -> list[str]:
     """What was not proved when it was ended short; the thread has all of it."""
-    lines = [f"• {straggler_line(one, 240)}" for one in rotation.left_behind[:_MAX_LEFT]]
+    lines = [f"• {straggler_line(one, 240)}" for one in rotation.left_behind[:MOST_NAMED]]
     more = len(rotation.left_behind) - len(lines)
     lines += [f"… and {more:,} more, in the file in the thread"] if more > 0 else []
     return ["*Not proved when it was ended*", *lines] if lines else []

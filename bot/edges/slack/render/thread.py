@@ -1,15 +1,13 @@
 """What is said in a rotation's thread, how it ended, what could not be done, and the stragglers' file."""
 
-from bot.core.progress import Straggler
+from bot.core.progress import MOST_NAMED, Straggler
 from bot.core.record import Event, Milestone, RequestFailed, Result, StragglerFile
 from bot.core.rotation import Rotation
 from bot.core.wording import count, visible
 from bot.edges.slack.render.blocks import Block, Rendered, context, message, packed, section
-from bot.edges.slack.render.reports import finding_line, tally_line
+from bot.edges.slack.render.reports import MAX_FINDINGS, finding_line, tally_line
 from bot.edges.slack.render.steps import straggler_line
 from bot.edges.slack.render.words import code, mention, mentions, safe, sentence
-
-MAX_STRAGGLERS = 10
 
 _SAID = {
     Event.PROPOSED: "🔏 *Asked for*",
@@ -82,7 +80,7 @@ def _label(content: Result) -> str:
 
 
 def _listed(stragglers: tuple[Straggler, ...], *, label: str = _BEHIND) -> list[str]:
-    lines = [f"• {straggler_line(one, 240)}" for one in stragglers[:MAX_STRAGGLERS]]
+    lines = [f"• {straggler_line(one, 240)}" for one in stragglers[:MOST_NAMED]]
     more = len(stragglers) - len(lines)
     lines = [f"*{label}*", *lines] if lines else []
     return [*lines, f"… and {more:,} more"] if more > 0 else lines
@@ -94,7 +92,7 @@ def request_failed(content: RequestFailed) -> Rendered:
     said = f"❌ {mentions((content.person, *content.others))}, the {safe(content.what, 80)}{of} could not be done."
     lines = [said, sentence(content.message, 1200)]
     lines += [f"*What to do:* {sentence(content.hint, 900)}"] if content.hint else []
-    found = [finding_line(finding) for finding in content.findings[:MAX_STRAGGLERS]]
+    found = [finding_line(finding) for finding in content.findings[:MAX_FINDINGS]]
     more = len(content.findings) - len(found)
     found += [f"… and {count(more, 'more finding')}"] if more > 0 else []
     blocks = packed(["\n".join(line for line in lines if line), *found])
