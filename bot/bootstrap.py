@@ -17,9 +17,9 @@ from bot.edges.kube.client import KubeClient
 from bot.edges.kube.reader import KubeReader
 from bot.edges.kube.writer import KubeWriter
 from bot.edges.logs import log_bug
-from bot.edges.metrics import CountingReader, CountingStore, Metrics
+from bot.edges.metrics import CONTENT_TYPE, CountingReader, CountingStore, Metrics
 from bot.edges.scheduler.scheduler import BotScheduler
-from bot.edges.slack.app import SlackEdge, identify, posting_client, web_client
+from bot.edges.slack.app import SlackEdge, home_team_of, posting_client, web_client
 from bot.edges.slack.directory import SlackDirectory
 from bot.edges.slack.faults import fault_of
 from bot.edges.slack.poster import Poster
@@ -201,7 +201,7 @@ def build_slack(
         settings,
         slack,
         client=client,
-        home_team=identify(client).team,
+        home_team=home_team_of(client),
         record=record,
         meshes=meshes,
         looks=looks,
@@ -314,7 +314,7 @@ def build_health(
         SettingsFault: nothing can listen at that address.
     """
     address = settings.health_address
-    health = Health(live=live, ready=ready, metrics=metrics.exposition)
+    health = Health(live=live, ready=ready, metrics=metrics.exposition, metrics_type=CONTENT_TYPE)
     try:
         return HealthServer(health, host=address.host, port=address.port)
     except OSError as error:

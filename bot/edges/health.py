@@ -29,7 +29,7 @@ class Health:
     live: Mapping[str, Probe] = field(default_factory=dict)
     ready: Mapping[str, Probe] = field(default_factory=dict)
     metrics: Callable[[], bytes] = bytes
-    metrics_type: str = "text/plain; version=0.0.4; charset=utf-8"
+    metrics_type: str = "text/plain"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

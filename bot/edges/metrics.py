@@ -31,6 +31,7 @@ from bot.errors import StoreError
 from bot.flow.ports import Clock, ClusterReader, Outbox, Store
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Of the exposition."""
 
 STEP_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400)
 """Seconds: from a write to 10,000 secrets at Citadel's two and a half a second."""

@@ -10,7 +10,6 @@ import socket
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -25,7 +24,7 @@ from slack_sdk.http_retry.builtin_handlers import (
 )
 from slack_sdk.socket_mode import SocketModeClient
 
-from bot.core.ids import MeshName, TeamId, UserId
+from bot.core.ids import MeshName, TeamId
 from bot.edges.slack.faults import SLACK_TROUBLE, Kind, fault_of
 from bot.edges.slack.listeners import Listeners
 from bot.errors import SlackError
@@ -65,18 +64,8 @@ def posting_client(token: str, *, base_url: str = SLACK_API) -> WebClient:
     return WebClient(token, base_url=base_url.rstrip("/") + "/", timeout=_CALL_TIMEOUT, retry_handlers=[])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who the bot token belongs to."""
-
-    team: TeamId
-    team_name: str
-    user: UserId
-    name: str
-
-
-def identify(client: WebClient) -> Identity:
-    """Ask Slack who this bot is and where it is at home.
+def home_team_of(client: WebClient) -> TeamId:
+    """Ask Slack in which workspace this bot is at home.
 
     Raises:
         SlackError: the token is not good, or Slack cannot be reached.
@@ -85,12 +74,7 @@ def identify(client: WebClient) -> Identity:
         answer = client.auth_test()
     except SLACK_TROUBLE as error:
         raise _translated("Slack did not take the bot token", error) from None
-    return Identity(
-        team=TeamId(str(answer.get("team_id") or "")),
-        team_name=str(answer.get("team") or ""),
-        user=UserId(str(answer.get("user_id") or "")),
-        name=str(answer.get("user") or ""),
-    )
+    return TeamId(str(answer.get("team_id") or ""))
 
 
 def _translated(what: str, error: Exception) -> SlackError:
@@ -101,19 +85,17 @@ def _translated(what: str, error: Exception) -> SlackError:
     return SlackError(f"{what}: {fault.code}", hint=hint, retry_after=retry_after)
 
 
-def build_app(
-    client: WebClient, listeners: Listeners, *, executor: ThreadPoolExecutor, verify_token: bool = True
-) -> App:
+def build_app(client: WebClient, listeners: Listeners, *, executor: ThreadPoolExecutor) -> App:
     """The Bolt app with every door in it.
 
     Raises:
-        SlackError: `verify_token` is set and Slack does not take the token.
+        SlackError: Slack does not take the token.
     """
     try:
         app = App(
             client=client,
             listener_executor=executor,
-            token_verification_enabled=verify_token,  # one auth.test now, none in an ack's way later
+            token_verification_enabled=True,  # one auth.test now, none in an ack's way later
             request_verification_enabled=False,  # Socket Mode: the socket itself is authenticated
             ssl_check_enabled=False,
             url_verification_enabled=False,

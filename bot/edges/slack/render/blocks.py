@@ -66,11 +66,6 @@ def context(*texts: str) -> Block:
     return {"type": "context", "elements": [mrkdwn(text, 2000) for text in texts if text][:10]}
 
 
-def divider() -> Block:
-    """A line."""
-    return {"type": "divider"}
-
-
 def actions(buttons: Iterable[Block]) -> Block:
     """A row of buttons."""
     return {"type": "actions", "elements": list(buttons)}
