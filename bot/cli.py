@@ -133,22 +133,22 @@ def _one_mesh(settings: Settings, name: str | None) -> MeshPorts:
 @app.command()
 def check(mesh: MeshArgument = None, *, env_file: EnvFile = None, as_json: AsJson = False) -> None:
     """Read the CA and everything that holds its root, and judge it. Nothing is written."""
-    _look(mesh, env_file, as_json=as_json, at=Looks.check)
+    _look(mesh, env_file, as_json=as_json, look=Looks.check)
 
 
 @app.command()
 def verify(mesh: MeshArgument = None, *, env_file: EnvFile = None, as_json: AsJson = False) -> None:
     """Is the CA's root everywhere it should be? Nothing is written."""
-    _look(mesh, env_file, as_json=as_json, at=Looks.verify)
+    _look(mesh, env_file, as_json=as_json, look=Looks.verify)
 
 
 def _look(
-    mesh: str | None, env_file: Path | None, *, as_json: bool, at: Callable[[Looks, MeshPorts], Look]
+    mesh: str | None, env_file: Path | None, *, as_json: bool, look: Callable[[Looks, MeshPorts], Look]
 ) -> None:
     with _told() as console:
         settings = _settings(env_file)
         looks = Looks(SystemClock(), standing=_standing(settings), finished=_finished(settings))
-        report = at(looks, _one_mesh(settings, mesh)).report
+        report = look(looks, _one_mesh(settings, mesh)).report
         if as_json:
             console.out(json.dumps(asdict(report), indent=1, default=str), highlight=False)
         else:

@@ -201,7 +201,7 @@ class BotProcess:
         check = _told(f"the check of {name}", remind_of)
         times = CronTimes(self._settings.check_schedule, self._settings.time_zone)
         last = self.record.store.last_check(name)
-        self.scheduler.every_day(_check_of(name), times, check, last=last.at if last else None)
+        self.scheduler.at_times(_check_of(name), times, check, last=last.at if last else None)
 
     # --- Slack ---------------------------------------------------------------------------------------
 

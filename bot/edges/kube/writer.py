@@ -61,7 +61,7 @@ class KubeWriter:
                 _refuse_stored(live, written)
             return _stored(convert.state_of(written), wanted)
 
-        return _settled(once)
+        return _with_retries(once)
 
     def _secret(self, target: Target) -> WholeSecret:
         return self._client.get(target, WHOLE_SECRET)
@@ -85,7 +85,7 @@ class KubeWriter:
                 kept = self._prepared(self._backup, WHOLE_SECRET)
             return _same_copy(backed_up(rotation_id, kept), expected)
 
-        return _settled(once)
+        return _with_retries(once)
 
     def _keep(self, rotation_id: RotationId, kept: WholeSecret, missing: dict[str, str]) -> None:
         if kept.immutable:
@@ -112,7 +112,7 @@ class KubeWriter:
         target = resource.within(workload.namespace).named(workload.name)
         body: Json = {"spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: mark}}}}}
         # The same mark again is no change, so an unknown outcome is settled by repeating it.
-        _settled(lambda: self._client.patch(target, body, NAMED, kind=PatchKind.STRATEGIC))
+        _with_retries(lambda: self._client.patch(target, body, NAMED, kind=PatchKind.STRATEGIC))
 
     def hold(self, holder: RotationId, *, now: datetime) -> None:
         """Take or renew the Lease; see the port."""
@@ -121,12 +121,12 @@ class KubeWriter:
             lease = self._prepared(self._lease, LEASE)
             other = held_by_other(lease.spec, holder, now=now)
             if other:
-                raise _Settled(ClusterConflict(f"{self._lease} is held by rotation {other}"))
+                raise _FinalConflict(ClusterConflict(f"{self._lease} is held by rotation {other}"))
             spec = spec_of_holder(lease.spec, holder, now=now)
             body: Json = {"metadata": {"resourceVersion": lease.metadata.resource_version}, "spec": spec}
             self._client.patch(self._lease, body, LEASE)
 
-        _settled(once)
+        _with_retries(once)
 
     def release(self, holder: RotationId) -> None:
         """Give the Lease back; see the port."""
@@ -139,10 +139,10 @@ class KubeWriter:
             body: Json = {"metadata": meta, "spec": {"holderIdentity": None, "renewTime": None}}
             self._client.patch(self._lease, body, LEASE)
 
-        _settled(once)
+        _with_retries(once)
 
 
-class _Settled(Exception):
+class _FinalConflict(Exception):
     """A conflict that another look would not change."""
 
     def __init__(self, error: ClusterError) -> None:
@@ -150,15 +150,15 @@ class _Settled(Exception):
         self.error = error
 
 
-def _settled(once: Callable[[], T]) -> T:
+def _with_retries(once: Callable[[], T]) -> T:
     """Do it, and look again after a lost race or a write without an answer, as often as is sensible."""
     doubt: OutcomeUnknown | None = None
     last: ClusterError | None = None
     for _ in range(ATTEMPTS):
         try:
             return once()
-        except _Settled as settled:
-            raise settled.error from None
+        except _FinalConflict as final:
+            raise final.error from None
         except OutcomeUnknown as fault:
             doubt = last = fault
         except ClusterConflict as fault:
@@ -189,7 +189,7 @@ def _refuse_changed(live: WholeSecret, state: SecretState, expected: SecretState
         text = (
             f"Secret {live.metadata.name} was changed{by} since it was looked at: {_changed(state, expected)}"
         )
-    raise _Settled(ClusterConflict(text))
+    raise _FinalConflict(ClusterConflict(text))
 
 
 def _changed(state: SecretState, expected: SecretState) -> str:

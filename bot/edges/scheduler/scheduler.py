@@ -104,7 +104,7 @@ class BotScheduler:
         """As `advance_soon`, if nothing is the matter with it: its rest was asked for."""
         self._loop.resume(rotation_id)
 
-    def every_day(self, name: str, times: CronTimes, work: Work, *, last: datetime | None) -> None:
+    def at_times(self, name: str, times: CronTimes, work: Work, *, last: datetime | None) -> None:
         """Run this at these times, never twice at once; the same name again replaces it.
 
         `last` is when it was done last, None for never: what was missed since is made up, once. It is

@@ -408,8 +408,8 @@ def quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_daily_work_runs_at_its_time_once_under_its_name(threads: Threads) -> None:
     threads.clock.at = EIGHT
     ran, beats = threading.Semaphore(0), threading.Semaphore(0)
-    threads.scheduler.every_day("check prod", AT_NINE, lambda: pytest.fail("replaced"), last=EIGHT)
-    threads.scheduler.every_day("check prod", AT_NINE, ran.release, last=EIGHT)
+    threads.scheduler.at_times("check prod", AT_NINE, lambda: pytest.fail("replaced"), last=EIGHT)
+    threads.scheduler.at_times("check prod", AT_NINE, ran.release, last=EIGHT)
     threads.scheduler.every("beats", timedelta(milliseconds=1), beats.release)
     threads.scheduler.start()
 
@@ -429,7 +429,7 @@ def test_daily_work_that_was_missed_is_made_up_once(
     threads: Threads, last: datetime | None, *, expected: bool
 ) -> None:
     ran = threading.Semaphore(0)
-    threads.scheduler.every_day("check prod", AT_NINE, ran.release, last=last)
+    threads.scheduler.at_times("check prod", AT_NINE, ran.release, last=last)
 
     threads.scheduler.start()
 
@@ -444,7 +444,7 @@ def test_a_check_that_is_made_up_and_the_calendars_are_one_run(threads: Threads)
         begun.release()
         held.wait(LONG)
 
-    threads.scheduler.every_day("check prod", AT_NINE, check, last=None)
+    threads.scheduler.at_times("check prod", AT_NINE, check, last=None)
     threads.scheduler.start()
     assert begun.acquire(timeout=LONG)
 
@@ -464,7 +464,7 @@ def test_the_stop_hardly_waits_for_a_scheduled_check(monkeypatch: pytest.MonkeyP
         begun.set()
         held.wait(LONG)
 
-    threads.scheduler.every_day("check prod", AT_NINE, check, last=None)
+    threads.scheduler.at_times("check prod", AT_NINE, check, last=None)
     threads.scheduler.run_now("check prod")
     assert begun.wait(LONG)
 
@@ -476,7 +476,7 @@ def test_a_scheduled_check_is_taken_however_many_wishes_wait(threads: Threads) -
     held, ran = threading.Event(), threading.Event()
     while threads.soon(lambda: held.wait(LONG)):
         pass
-    threads.scheduler.every_day("check prod", AT_NINE, ran.set, last=None)
+    threads.scheduler.at_times("check prod", AT_NINE, ran.set, last=None)
 
     threads.scheduler.run_now("check prod")
 
@@ -490,7 +490,7 @@ def test_a_clock_that_is_set_back_stops_nothing(threads: Threads) -> None:
     threads.go_on.set()
     threads.outcomes = [Wait(after=timedelta(milliseconds=1))] * 1000
     threads.scheduler.every("lease", timedelta(milliseconds=1), ticks.release)
-    threads.scheduler.every_day("check prod", AT_NINE, ran.release, last=EIGHT)
+    threads.scheduler.at_times("check prod", AT_NINE, ran.release, last=EIGHT)
     threads.scheduler.start()
     threads.scheduler.advance_soon(ONE)
     assert ticks.acquire(timeout=LONG)
