@@ -1,6 +1,6 @@
 """What the use cases need of the world. Each protocol has one real edge and one fake.
 
-Every method may raise the errors of `bot.errors` that are named here, and no others.
+Every method may raise the errors of `bot.errors` that are named at it or at its class, and no others.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,11 @@ class ClusterReader(Protocol):
 
 
 class ClusterWriter(Protocol):
-    """One mesh's cluster, for the few effects that a rotation has. Each is safe to repeat."""
+    """One mesh's cluster, for the few effects that a rotation has. Each is safe to repeat.
+
+    Every method may also raise any other ClusterError: ClusterForbidden, ClusterUnreachable,
+    OutcomeUnknown (sent, and no answer came) and the like.
+    """
 
     def hold(self, holder: RotationId, *, now: datetime) -> None:
         """Take or renew the Lease that keeps a second bot out.
@@ -71,8 +75,9 @@ class ClusterWriter(Protocol):
         since `expected` is no obstacle, data that changed is.
 
         Raises:
-            ClusterConflict, ClusterRefused, ObjectAbsent, ClusterForbidden, ClusterUnreachable.
-            OutcomeUnknown: sent, and no answer came.
+            ClusterConflict: the data is not in the expected state.
+            ClusterRefused: the secret is immutable, or the server stored something else.
+            ObjectAbsent: the secret does not exist.
         """
 
     def backed_up_root(self, rotation_id: RotationId) -> bytes:
@@ -99,7 +104,10 @@ class MeshPorts:
 
 
 class Store(Protocol):
-    """The record. A change is one transaction: state, messages and audit rows together."""
+    """The record. A change is one transaction: state, messages and audit rows together.
+
+    Every method may also raise StoreError: the database could not be read or written.
+    """
 
     def commit(self, change: Change) -> Rotation | None:
         """Write a change; gives the rotation with its new version, if the change holds one.
@@ -255,7 +263,7 @@ LONGEST_REST = timedelta(minutes=5)
 
 
 class Outbox(Protocol):
-    """Messages that were committed and are not told yet."""
+    """Messages that were committed and are not told yet. Every method may also raise StoreError."""
 
     def due(self, now: datetime, *, limit: int) -> tuple[Queued, ...]:
         """Messages whose time has come: redraws of what stands already, then posts, each oldest first.
