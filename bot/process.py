@@ -308,7 +308,7 @@ def _check_of(mesh: MeshName) -> str:
 
 
 def _told(what: str, work: Callable[[], None]) -> Callable[[], None]:
-    """The same, with a fault of the world in the log as what it is: no bug, and tried again in its time."""
+    """Runs `work`; an expected fault is logged as what it is, not as a bug, and the timer tries again."""
 
     def guarded() -> None:
         try:

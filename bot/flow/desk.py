@@ -27,7 +27,8 @@ ReportBug = Callable[[BaseException], str]
 """Logs a bug with its trace and gives the reference under which the log has it."""
 
 Waiting = Callable[[], tuple[Caller, ...]]
-"""Who waits for an answer, first asker first: to be asked when there is one, for then nobody joins any more.
+"""Everybody who waits for this answer, first asker first. Call it only when the answer is there: it closes the
+list, and whoever asks later starts a new look.
 
 Empty when they were told meanwhile that none will come."""
 

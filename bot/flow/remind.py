@@ -48,7 +48,8 @@ BLINDING = (PRESENT.id, READABLE.id, RECOGNISED.id)
 
 
 RECENT = 10
-"""Rotations of a mesh, requests that came to nothing included, among which one is that changed it."""
+"""How many of a mesh's latest rotations are searched for the last one that changed it; most are requests that
+came to nothing."""
 
 
 def overtaken(

@@ -355,12 +355,10 @@ def evaluate(
 
 
 def obstacles(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """What forbids a rotation: everything red and everything unknown, but a root that merely ends soon.
+    """What forbids a rotation: what is red or unknown, but for what a rotation cures and what only informs.
 
-    Whether mutual TLS is used, of what version sidecars are, what holds which root already, and what
-    Istio's own rotator would do to the subject informs and never forbids: rotating is the cure, because
-    it keeps the subject; likewise for twins of the root, which it leaves out. Clocks that disagree only
-    inform a check, and forbid to sign.
+    That is BASELINE and INFORMING. Clocks that disagree are a note elsewhere, but here they forbid:
+    nothing is signed by a clock that may be wrong.
     """
     informing = {check.id for check in (*INFORMING, *BASELINE)}
     return tuple(

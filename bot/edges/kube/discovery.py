@@ -1,4 +1,4 @@
-"""Which kinds a cluster has, as its API server tells: what makes of a 404 the proof that there is none.
+"""Asks the API server which resources it serves: only then does a 404 prove that there is none.
 
 Source: `/apis` (APIGroupList, k8s.io/kube-aggregator/pkg/apiserver/handler_apis.go) and
 `/apis/<group>/<version>` (APIResourceList). The groups of custom resources are stored (as APIServices),

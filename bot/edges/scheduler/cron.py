@@ -15,7 +15,7 @@ _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 class CronTimes:
-    """When a cron expression means.
+    """The moments that a cron expression stands for.
 
     Raises:
         ValueError: no cron expression.
