@@ -1,6 +1,6 @@
 """The command line: the same operations as in Slack, useful without it; `run` is the bot.
 
-Exit codes: 0 fine, 1 findings (or a refusal), 2 could not tell.
+Exit codes: 0 fine, 1 findings (or a refusal), 2 could not tell, whatever the reason.
 """
 
 import json
@@ -8,12 +8,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TextIO
 
 import structlog
 import typer
@@ -63,18 +63,38 @@ def main() -> NoReturn:
     At its own end Python waits for every worker thread, for minutes where an API server hangs. What must
     end has been waited for by then, with a bound; the rest are looks, which are left where they are.
     """
-    code: object = 0
+    code = COULD_NOT_TELL
     try:
-        app()
+        found = _code_of(app)
+        said = [_flushed(stream) for stream in (sys.stdout, sys.stderr)]
+        code = found if all(said) else COULD_NOT_TELL
+    finally:
+        os._exit(code)
+
+
+def _code_of(command: Callable[[], object]) -> int:
+    """A bug or an unwritable output is no finding, and 1 says that something was found."""
+    try:
+        command()
     except SystemExit as end:
-        code = end.code
+        if isinstance(end.__context__, BrokenPipeError):  # typer and rich both make a 1 of it, quietly
+            return COULD_NOT_TELL
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else COULD_NOT_TELL
+    except BrokenPipeError:
+        return COULD_NOT_TELL
     except BaseException as bug:  # noqa: BLE001 - told as Python itself would
         sys.excepthook(type(bug), bug, bug.__traceback__)
-        code = 1
-    with suppress(OSError):  # whoever read it is gone
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else int(code is not None))
+        return COULD_NOT_TELL
+    return 0
+
+
+def _flushed(stream: TextIO) -> bool:
+    """Whether all of it went out: whoever read it may be gone, or the disk full."""
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The command line: what it says, where, and with which exit code."""
 
 import json
+import os
 import socket
 import sqlite3
 import subprocess
@@ -598,7 +599,8 @@ ENDINGS = {
     "findings": ("raise SystemExit(1)", 1, ""),
     "could not tell": ("raise SystemExit(2)", 2, ""),
     "nothing more to say": ("return", 0, ""),
-    "a bug": ("raise ZeroDivisionError", 1, "ZeroDivisionError"),
+    "a bug": ("raise ZeroDivisionError", 2, "ZeroDivisionError"),
+    "a full disk": ("raise OSError(28, 'No space left on device')", 2, "No space left on device"),
 }
 
 
@@ -614,3 +616,29 @@ def test_a_worker_that_was_given_up_does_not_hold_the_process(ending: str, code:
     assert ended.stdout == "said"
     assert ended.stderr.startswith("and logged")
     assert trace in ended.stderr
+
+
+LATE = "from bot import cli; cli.app = lambda: print('said'); cli.main()"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-m", "bot", "version"], ["-m", "bot", "--help"], ["-c", LATE]],
+    ids=["typer", "rich", "late"],
+)
+def test_a_closed_pipe_ends_quietly_and_is_no_finding(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, *arguments],
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+
+    assert (ended.returncode, ended.stderr) == (2, b"")
