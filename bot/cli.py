@@ -295,9 +295,15 @@ def sandbox(
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 8765,
     drive: Annotated[bool, typer.Option("--drive", help="Play the story headless and judge it.")] = False,
-    record: Annotated[Path | None, typer.Option(help="Write the messages seen as JSON.")] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Write the messages seen as JSON; with --drive.")
+    ] = None,
 ) -> None:
     """Try everything on this machine: a stand-in of Slack, of a cluster, and the real bot between them."""
+    if record is not None and not drive:
+        raise typer.BadParameter(
+            "it writes down the story, so it goes with --drive only", param_hint="--record"
+        )
     # Imported here: the bot itself has no use for it, and it costs half a second and 13 MiB.
     from bot.sandbox.run import run_sandbox  # noqa: PLC0415
 

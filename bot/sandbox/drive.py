@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bot.sandbox.cluster.running import RunningCluster
@@ -74,7 +73,7 @@ class Story:
             raise NotSo(f"not told: {what}") from None
 
 
-def play(slack: RunningSlack, cluster: RunningCluster, *, say: Say, record: Path | None, mesh: str) -> int:
+def play(slack: RunningSlack, cluster: RunningCluster, *, say: Say, mesh: str) -> int:
     """Play the story; 0 when every step was so."""
     story = Story(slack=slack, cluster=cluster, mesh=mesh, say=say)
     try:
@@ -83,9 +82,6 @@ def play(slack: RunningSlack, cluster: RunningCluster, *, say: Say, record: Path
     except NotSo as reason:
         story.tell(f"NOT SO: {reason}")
         return 1
-    finally:
-        if record is not None:
-            record.write_text(json.dumps(slack.record(), indent=1, ensure_ascii=False) + "\n")
     story.tell("every step was so")
     return 0
 

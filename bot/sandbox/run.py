@@ -3,13 +3,14 @@
 The bot is `rootkeeper run`, told by its environment alone where Slack and the cluster are.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ from bot.sandbox.cluster.running import RunningCluster, running_cluster
 from bot.sandbox.cluster.scene import Scene
 from bot.sandbox.cluster.standin import SPEED
 from bot.sandbox.drive import play
+from bot.sandbox.interruption import Interrupted, Interruption
 from bot.sandbox.slack.running import RunningSlack, running_slack
 from bot.sandbox.slack.workspace import APPROVERS, MESH_OPS
 
@@ -94,6 +96,20 @@ def running_sandbox(
     Raises:
         RootkeeperError: nothing can listen at that port.
     """
+    with _begun_sandbox(port=port, scene=scene, settings=settings, speed=speed) as sandbox:
+        _wait_for_socket(sandbox)
+        yield sandbox
+
+
+@contextmanager
+def _begun_sandbox(
+    *,
+    port: int = 0,
+    scene: Scene | None = None,
+    settings: dict[str, str] | None = None,
+    speed: float = SPEED,
+) -> Iterator[Sandbox]:
+    """The same with the bot still starting, so that the wait for it may be cut short."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="rootkeeper-sandbox-")))
         slack = stack.enter_context(_listening_slack(port))
@@ -103,7 +119,6 @@ def running_sandbox(
         bot = BotChild(environment=environment, log=folder / "bot.log")
         stack.callback(bot.end)
         bot.start()
-        _wait_for_socket(slack, bot)
         yield Sandbox(slack=slack, cluster=cluster, bot=bot, folder=folder)
 
 
@@ -113,12 +128,15 @@ def _listening_slack(port: int) -> Iterator[RunningSlack]:
         try:
             slack = stack.enter_context(running_slack(port=port))
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
             raise RootkeeperError(
-                f"the page cannot be shown at port {port}: {reason.lower()}",
+                f"the page cannot be shown at port {port}: {_reason(error)}",
                 hint="Choose another with `rootkeeper sandbox --port`; 0 takes any free one.",
             ) from None
         yield slack
+
+
+def _reason(error: OSError) -> str:
+    return (os.strerror(error.errno) if error.errno else str(error)).lower()
 
 
 def bot_settings(slack: RunningSlack, kubeconfig: Path, folder: Path) -> dict[str, str]:
@@ -138,26 +156,61 @@ def bot_settings(slack: RunningSlack, kubeconfig: Path, folder: Path) -> dict[st
     }
 
 
-def _wait_for_socket(slack: RunningSlack, bot: BotChild) -> None:
+def _wait_for_socket(sandbox: Sandbox) -> None:
     try:
-        slack.wait_for_connections(1, seconds=STARTS_WITHIN)
+        sandbox.slack.wait_for_connections(1, seconds=STARTS_WITHIN)
     except TimeoutError:
-        raise RuntimeError(f"the bot did not start; its log:\n{bot.said[-4000:]}") from None
+        raise RuntimeError(f"the bot did not start; its log:\n{sandbox.bot.said[-4000:]}") from None
 
 
 def run_sandbox(say: Say, *, port: int, drive: bool, record: Path | None) -> int:
-    """Be the sandbox: for people until Ctrl-C, or the story without hands; gives the exit code."""
-    with running_sandbox(port=0 if drive else port) as sandbox:
-        if drive:
-            return play(sandbox.slack, sandbox.cluster, say=say, record=record, mesh=MESH)
-        say(f"Open {sandbox.slack.url}/ and follow the hint at the top of the page. Ctrl-C ends it.")
-        say(f"The bot's log: {sandbox.bot.log}")
-        _until_interrupted()
-        return 0
+    """Be the sandbox: for people until Ctrl-C, or the story without hands; gives the exit code.
+
+    Raises:
+        RootkeeperError: nothing can listen at that port, the record cannot be written, or SIGTERM or
+            Ctrl-C came before the page was there or the story was over. Whatever ends it, the bot and
+            the folder end with it.
+    """
+    if record is not None:
+        with _told_of(record):
+            record.open("a").close()
+    interruption = Interruption()
+    try:
+        with (
+            interruption.awaited(),
+            _begun_sandbox(port=0 if drive else port) as sandbox,
+            interruption.welcome(),
+        ):
+            _wait_for_socket(sandbox)
+            return _driven(sandbox, say, record) if drive else _be_there(sandbox, say)
+    except Interrupted as asked:
+        what = "the story was over" if drive else "the page was there"
+        raise RootkeeperError(f"{asked.name} ended the sandbox before {what}") from None
 
 
-def _until_interrupted() -> None:
-    over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: over.set())
-    over.wait()
+@contextmanager
+def _told_of(record: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RootkeeperError(
+            f"the record cannot be written to {record}: {_reason(error)}",
+            hint="Name another file with `--record`.",
+        ) from None
+
+
+def _driven(sandbox: Sandbox, say: Say, record: Path | None) -> int:
+    try:
+        return play(sandbox.slack, sandbox.cluster, say=say, mesh=MESH)
+    finally:
+        if record is not None:
+            with _told_of(record):
+                record.write_text(json.dumps(sandbox.slack.record(), indent=1, ensure_ascii=False) + "\n")
+
+
+def _be_there(sandbox: Sandbox, say: Say) -> int:
+    say(f"Open {sandbox.slack.url}/ and follow the hint at the top of the page. Ctrl-C ends it.")
+    say(f"The bot's log: {sandbox.bot.log}")
+    with suppress(Interrupted):
+        threading.Event().wait()
+    return 0

@@ -552,6 +552,26 @@ def test_a_sandbox_whose_port_is_taken_says_so_and_names_the_option() -> None:
     ]
 
 
+def test_a_record_that_cannot_be_written_is_refused_before_the_story(tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "record.json"
+
+    result = run("sandbox", "--drive", "--record", str(file))
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == [
+        f"the record cannot be written to {file}: no such file or directory",
+        HINT + "Name another file with `--record`.",
+    ]
+
+
+def test_a_record_of_no_story_is_refused(tmp_path: Path) -> None:
+    result = run("sandbox", "--record", str(tmp_path / "record.json"))
+
+    assert result.exit_code == 2
+    assert "--drive only" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_port_that_there_cannot_be_is_refused() -> None:
     result = run("sandbox", "--port", "99999")
 
