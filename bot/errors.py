@@ -49,7 +49,7 @@ class ClusterError(RootkeeperError):
 class ClusterUnreachable(ClusterError):
     """No answer, or not in time."""
 
-    hint = "Check the network between the bot and the API server; the bot tries again by itself."
+    hint = "Check the network between Rootkeeper and the API server, and that it answers."
 
 
 class ClusterForbidden(ClusterError):

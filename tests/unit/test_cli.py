@@ -110,6 +110,7 @@ def test_a_fault_is_two_lines_on_stderr_and_no_trace(cluster: FakeCluster, comma
         "no answer from https://prod:6443",
         HINT + ClusterUnreachable.hint,
     ]
+    assert "again" not in result.stderr, "nothing tries again here"
 
 
 @pytest.mark.parametrize("command", ["check", "verify"])

@@ -79,7 +79,7 @@ def home_team_of(client: WebClient) -> TeamId:
 
 def _translated(what: str, error: Exception) -> SlackError:
     fault = fault_of(error)
-    hint = fault.hint or "Check the network between the bot and Slack; the bot tries again by itself."
+    hint = fault.hint or "Check the network between Rootkeeper and Slack."
     passing = fault.kind in (Kind.PASSING, Kind.PACED, Kind.REFUSED)
     retry_after = (fault.retry_after or RECONNECT_AFTER) if passing else None
     return SlackError(f"{what}: {fault.code}", hint=hint, retry_after=retry_after)
