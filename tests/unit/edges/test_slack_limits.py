@@ -34,7 +34,7 @@ from bot.edges.slack.render.dialogs import (
     rejection_dialog,
     transition_dialog,
 )
-from bot.edges.slack.render.words import cut, plain, safe
+from bot.edges.slack.render.words import code, cut, plain, quoted, safe
 from bot.sandbox.slack import check_blocks, check_view
 from tests.unit.edges.slack_samples import (
     ANNA,
@@ -267,6 +267,55 @@ def test_a_cut_never_goes_through_an_entity_or_a_mention() -> None:
     for limit in range(1, 20):
         assert re.fullmatch(r"(&amp;)*…", safe("&" * 50, limit))
         assert "<" not in cut("hello <@U0ANNA>", min(limit, 14))
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("``` no *way* ~ever~ _here_", "''' no ∗way∗ ∼ever∼ ˍhereˍ"),
+        ("`*Approved by* nobody`", "'∗Approved by∗ nobody'"),
+        (">>> all of it", "››› all of it"),
+        ("*_~both~_*", "∗ˍ∼both∼ˍ∗"),
+        ("**a b*", "∗∗a b∗"),
+        ("istio_ca__old at 0 9 * * 1 is 2*3 > 5", "istio_ca__old at 0 9 * * 1 is 2*3 &gt; 5"),
+    ],
+)
+def test_nothing_that_a_person_wrote_is_formatted(written: str, shown: str) -> None:
+    assert quoted(written) == shown
+    assert len(quoted(written * 20, 50)) <= 50
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Choose *Keep waiting* or `rootkeeper doctor`.", "Choose *Keep waiting* or `rootkeeper doctor`."),
+        ("refused: `a *b: no ``` here_", "refused: 'a ∗b: no ''' hereˍ"),
+        ("> name ~ *.prod.svc", "› name ~ ∗.prod.svc"),
+    ],
+)
+def test_no_formatting_of_a_sentence_goes_on_after_its_end(said: str, shown: str) -> None:
+    assert safe(said) == shown
+
+
+def test_a_pair_of_marks_that_is_cut_in_two_formats_nothing() -> None:
+    assert safe("Run `rootkeeper doctor` now", 12) == "Run 'rootke…"
+    assert safe("Choose *Keep waiting* now", 13) == "Choose ∗Keep…"
+
+
+def test_what_stands_in_code_is_as_it_was() -> None:
+    assert code("*.prod `_x_` ~ > 5") == "`*.prod '_x_' ~ &gt; 5`"
+
+
+def test_people_who_format_leave_the_card_its_own_words() -> None:
+    rejected = next(one for one in ROTATIONS.values() if one.decisions)
+    first, *others = rejected.decisions
+    formatting = replace(rejected, reason="``` a", decisions=(replace(first, note="``` no *way"), *others))
+
+    shown = render(CARD, rotation=formatting, approvers=APPROVERS)
+
+    texts = mrkdwn_in(list(shown.blocks))
+    assert not any("```" in text for text in texts)
+    assert any("*Why:* “''' a”\n" in text and "“''' no ∗way”" in text for text in texts)
 
 
 def test_plain_text_is_never_empty_and_never_too_long() -> None:

@@ -18,6 +18,7 @@ from bot.edges.slack.render.words import (
     date,
     mention,
     moment,
+    quoted,
     remaining,
     safe,
     sentence,
@@ -44,14 +45,14 @@ def card(rotation: Rotation, *, approvers: tuple[str, ...]) -> Rendered:
 
 def _fallback(rotation: Rotation) -> str:
     """For a notification: who and why; the title has said what."""
-    said = f"Asked by {safe(rotation.requester.name, 80)}: {sentence(rotation.reason, 200)}"
+    said = f"Asked by {quoted(rotation.requester.name, 80)}: {sentence(rotation.reason, 200)}"
     outcome = sentence(rotation.outcome, 400)
     return f"{outcome} {said}".strip()
 
 
 def _request(rotation: Rotation) -> str:
     asked = f"*Asked by* {mention(rotation.requester)} {moment(rotation.created_at)}"
-    reason = safe(rotation.reason, 700)
+    reason = quoted(rotation.reason, 700)
     why = f"*Why:* “{reason}”" if reason else "*Why:* no reason was given"
     return "\n".join([asked, why, *decisions(rotation)])
 

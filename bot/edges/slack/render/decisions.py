@@ -2,7 +2,7 @@
 
 from bot.core.approval import Act
 from bot.core.rotation import Decision, Rotation
-from bot.edges.slack.render.words import mention, moment, safe
+from bot.edges.slack.render.words import mention, moment, quoted, safe
 
 _SHOWN = 6
 _DECIDED: dict[str, str] = {
@@ -31,5 +31,5 @@ def decisions(rotation: Rotation, *, note: int = 300) -> list[str]:
 
 def _decision(decision: Decision, limit: int) -> str:
     what = _DECIDED.get(decision.act, f"*{safe(decision.act, 40)}*")
-    note = f": “{safe(decision.note, limit)}”" if decision.note else ""
+    note = f": “{quoted(decision.note, limit)}”" if decision.note else ""
     return f"{what} by {mention(decision.person)} {moment(decision.at)}{note}"

@@ -1,7 +1,9 @@
 """How names, numbers, dates and people are written in chat.
 
-Everything that comes from clusters or people goes through `safe`, `code` or `plain`: invisible and
-direction-changing characters out, one line, escaped, and only then cut. Source: facts/slack.md, 4.
+Everything that comes from clusters or people goes through `safe`, `quoted`, `code` or `plain`: invisible
+and direction-changing characters out, one line, escaped, and only then cut. Slack has no escape for its
+marks of bold, italic, strike and code, so those that would take hold give way to characters that look
+alike. Source: facts/slack.md, 4.
 """
 
 import re
@@ -14,6 +16,15 @@ from bot.core.wording import span, visible
 
 _PART_OF_ENTITY = re.compile(r"(&[a-z]{0,3}|<[^>]*)$")
 """An entity or a mention that a cut went through."""
+_OWN_MARKS = r"(?<!`)`[^`]+`(?!`)|(?<![\w*_~`])\*(?=\S)[^*_~`]+(?<=\S)\*(?![\w*_~`])"
+"""`code` and *bold* that end within the text, as the bot's own sentences have them."""
+_DEAD_MARKS = r"(?<=[A-Za-z0-9])(?P<mark>[*_~])(?P=mark)*(?=[A-Za-z0-9])|(?<= )[*_~](?= )"
+"""Within a word (`istio_ca`) and between blanks (`0 9 * * 1`) a mark formats nothing."""
+_IN_SENTENCES = re.compile(rf"(?P<kept>{_OWN_MARKS}|{_DEAD_MARKS})|[`*_~]+")
+_IN_QUOTES = re.compile(rf"(?P<kept>{_DEAD_MARKS})|[`*_~]+")
+_BLOCK_QUOTE = re.compile(r"^(?:&gt;)+")
+"""Slack reads the escaped sign as a quote, too, at the beginning of a line."""
+_LOOK_ALIKES = str.maketrans({"`": "'", "*": "\u2217", "_": "\u02cd", "~": "\u223c"})
 _MOST_MENTIONED = 10
 _USER = re.compile(r"^[UW][A-Z0-9]{2,20}$")
 _GROUP = re.compile(r"^S[A-Z0-9]{2,20}$")
@@ -35,7 +46,25 @@ def plain(text: str, limit: int) -> str:
 
 
 def safe(text: str, limit: int = 300) -> str:
-    """For mrkdwn: escaped first, then cut, and never within an entity."""
+    """For mrkdwn: escaped first, then cut, and never within an entity; no formatting goes on after its end.
+
+    For the bot's own sentences with others' words in them: `code` and *bold* that are closed stay.
+    """
+    return _settled(_escaped(text, limit), _IN_SENTENCES)
+
+
+def quoted(text: str, limit: int = 300) -> str:
+    """What a person wrote, for mrkdwn: as `safe`, and nothing in it is formatted."""
+    return _settled(_escaped(text, limit), _IN_QUOTES)
+
+
+def _settled(escaped: str, marks: re.Pattern[str]) -> str:
+    """After the cut, which may have taken one mark of a pair away."""
+    inert = marks.sub(lambda m: m[0] if m["kept"] else m[0].translate(_LOOK_ALIKES), escaped)
+    return _BLOCK_QUOTE.sub(lambda m: "\u203a" * m[0].count("&gt;"), inert)
+
+
+def _escaped(text: str, limit: int) -> str:
     return cut(visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"), limit)
 
 
@@ -48,7 +77,7 @@ def cut(escaped: str, limit: int) -> str:
 
 def code(text: str, limit: int = 120) -> str:
     """A name, in code style: nothing in it is formatted."""
-    return f"`{safe(text.replace('`', chr(39)), limit) or '—'}`"
+    return f"`{_escaped(text.replace('`', chr(39)), limit) or '—'}`"
 
 
 def sentence(text: str, limit: int = 300) -> str:
@@ -61,7 +90,7 @@ def sentence(text: str, limit: int = 300) -> str:
 
 def mention(person: Person) -> str:
     """A person: Slack shows the name they have now."""
-    return f"<@{person.user}>" if _USER.match(person.user) else safe(person.name, 80)
+    return f"<@{person.user}>" if _USER.match(person.user) else quoted(person.name, 80)
 
 
 def mentions(people: tuple[Person, ...]) -> str:
