@@ -15,6 +15,7 @@ from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
+from bot.edges.slack.render.words import quoted
 from bot.sandbox.slack import ADA, GRACE, MESH_OPS, RunningSlack, running_slack
 from tests.browser import FLAGS, chromium
 
@@ -266,6 +267,18 @@ def test_text_from_anywhere_stays_text(page: Page, client: WebClient) -> None:
     expect(log(page)).to_contain_text("<javascript:alert(1)|press> <b> <i>")
     expect(log(page).locator("img, script, iframe, a")).to_have_count(0)
     expect(page).to_have_title("Rootkeeper sandbox")
+
+
+@pytest.mark.parametrize("written", ["``` a", "`a", "*a", "_a", "~a", "> a", "a* *", "*b* `c` ~d~ _e_"])
+def test_what_people_write_formats_nothing_of_it_and_nothing_after_it(
+    page: Page, client: WebClient, written: str
+) -> None:
+    text = f"{quoted(written)}\n*Why:* “{quoted(written)}” *Rejected* by `x` _now_ ~then~ ```fence```"
+
+    client.chat_postMessage(channel=MESH_OPS, text=text)
+
+    formatted = log(page).locator("strong, em, s, code, pre, blockquote")
+    expect(formatted).to_have_text(["Rootkeeper", "Why:", "Rejected", "x", "now", "then", "fence"])
 
 
 def test_slacks_formats_are_shown(page: Page, client: WebClient) -> None:

@@ -312,7 +312,7 @@ def a_milestone(event: Event, **more: object) -> Milestone:
 
 
 CONTENTS: dict[str, Content] = {
-    "milestone approved": a_milestone(Event.APPROVED, person=BEN, note="plan abababababababab"),
+    "milestone approved": a_milestone(Event.APPROVED, person=BEN),
     "milestone started": a_milestone(Event.STARTED),
     "milestone step entered": a_milestone(
         Event.STEP_ENTERED, step_title=STEPS[2].title, step_number=3, step_count=8

@@ -53,6 +53,7 @@ from tests.unit.edges.slack_samples import (
     a_plan,
     a_report,
     a_step,
+    decision,
     proposed,
 )
 
@@ -316,6 +317,21 @@ def test_people_who_format_leave_the_card_its_own_words() -> None:
     texts = mrkdwn_in(list(shown.blocks))
     assert not any("```" in text for text in texts)
     assert any("*Why:* “''' a”\n" in text and "“''' no ∗way”" in text for text in texts)
+
+
+@pytest.mark.parametrize("state", [RotationState.REJECTED, RotationState.CANCELLED])
+def test_the_bot_takes_no_persons_words_for_its_own(state: RotationState) -> None:
+    words = "*Approved by* somebody"
+    no = decision(Act.REJECT, note=words)
+    ended = proposed().decided(no).moved(state, now=NOW, outcome=words)
+    told = a_milestone(Event.REJECTED, person=BEN, note=words)
+
+    card, thread = render(CARD, rotation=ended, approvers=APPROVERS), render(told, rotation=ended)
+
+    for shown in (card, thread):
+        texts = mrkdwn_in(list(shown.blocks))
+        assert all("“\u2217Approved by\u2217 somebody”" in text for text in texts if "somebody" in text)
+        assert any("somebody" in text for text in texts)
 
 
 def test_plain_text_is_never_empty_and_never_too_long() -> None:

@@ -160,7 +160,9 @@ def _left(rotation: Rotation) -> str:
 
 
 def _never_ran(rotation: Rotation, outcome: str) -> str:
-    said = outcome or _ENDINGS[rotation.state]
+    # What a person wrote stands beside their name, in quotes: here it would be the bot's own word.
+    theirs = rotation.outcome in {decision.note for decision in rotation.decisions}
+    said = outcome if outcome and not theirs else _ENDINGS[rotation.state]
     state = (
         f"Steps had been made: the CA secret may hold the new root.{_left(rotation)}"
         if rotation.changed_the_cluster

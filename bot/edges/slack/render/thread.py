@@ -7,7 +7,7 @@ from bot.core.wording import count, visible
 from bot.edges.slack.render.blocks import Block, Rendered, context, message, packed, section
 from bot.edges.slack.render.reports import MAX_FINDINGS, finding_line, tally_line
 from bot.edges.slack.render.steps import straggler_line
-from bot.edges.slack.render.words import code, mention, mentions, safe, sentence
+from bot.edges.slack.render.words import code, mention, mentions, quoted, safe, sentence
 
 _SAID = {
     Event.PROPOSED: "🔏 *Asked for*",
@@ -47,12 +47,19 @@ _BEHIND = "What is missing"
 
 def milestone(content: Milestone, rotation: Rotation | None) -> Rendered:
     """A reply in the thread."""
-    said, note = _event(content), sentence(content.note, 900)
+    said, note = _event(content), _note(content)
     lines = [line for line in (note, _NEXT.get(content.event, "")) if line]
     facts = [f"• {safe(label, 60)}: {code(value, 300)}" for label, value in content.facts[:12]]
     blocks = packed(["\n".join([said, *lines]), *facts, *_listed(content.stragglers)])
     where = f"{safe(rotation.mesh, 60)}: " if rotation else ""
     return message(f"{where}{said}. {note}".strip(), blocks)
+
+
+def _note(content: Milestone) -> str:
+    """Of a decision it is what that person wrote, of a step what the bot says."""
+    if content.person and content.note:
+        return f"“{quoted(content.note, 900)}”"
+    return sentence(content.note, 900)
 
 
 def _event(content: Milestone) -> str:
