@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -223,8 +224,10 @@ def load_settings(env_file: Path | None = None, *, for_slack: bool = False) -> S
     file = env_file or DEFAULT_FILE
     text = _text_of(file, must_exist=env_file is not None)
     written = dotenv_values(stream=io.StringIO(text))
-    unread = [line for line in map(_unread, parse_stream(io.StringIO(text))) if line]
+    statements = tuple(parse_stream(io.StringIO(text)))
+    unread = [line for line in map(_unread, statements) if line]
     faults = [f"{file}, {line.told}" for line in unread]
+    faults += [f"{file}, {told}" for told in _set_twice(statements)]
     faults += _misspelt([*written, *os.environ], strict=written)
     if for_slack:
         given = {key.upper() for key, value in (written | os.environ).items() if value}
@@ -287,6 +290,16 @@ def _unread(binding: Binding) -> _Unread | None:
     where = f"line {first}" if last == first else f"lines {first} to {last}"
     names = tuple(name.upper() for name in _NAMES.findall(text))
     return _Unread(told=" ".join([f"{where}:", *names[:1], wrong]), names=names)
+
+
+def _set_twice(statements: Iterable[Binding]) -> list[str]:
+    """What has more than one value in the file: the last would count, and the others be dropped in silence."""
+    times = Counter((each.key or "").upper() for each in statements if each.value)
+    return [
+        f"{name}: has {count} values; join them, or leave one"
+        for name, count in times.items()
+        if count > 1 and name.startswith(PREFIX)
+    ]
 
 
 def _is_inherited(word: str) -> bool:

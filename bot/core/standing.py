@@ -41,7 +41,7 @@ _SAID = {
     RotationState.RUNNING: "A rotation of this mesh is running. "
     "Its card says how far it is, and what waits for somebody",
     RotationState.PAUSED: "A rotation of this mesh is paused: decide on its card first. "
-    "Until then, what it has not brought up stays behind",
+    "Until then it writes and restarts nothing; what follows by itself goes on",
     RotationState.ROLLING_BACK: "A rotation of this mesh is being rolled back. "
     "Its card says how far it is, and what waits for somebody",
 }

@@ -258,6 +258,24 @@ def test_a_line_that_cannot_be_read_stands_among_all_other_faults_and_is_not_cal
     assert "secretsecret" not in faults
 
 
+def test_a_setting_with_two_values_is_told_and_an_empty_line_is_none(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    lines = [
+        "ROOTKEEPER_CHANNEL=",
+        "ROOTKEEPER_CHANNEL=C0MESH",
+        "ROOTKEEPER_TIME_ZONE=Europe/Berlin",
+        "rootkeeper_time_zone=UTC",
+    ]
+    file.write_text("\n".join([*lines, "OTHER=1", "OTHER=2"]))
+
+    with pytest.raises(SettingsFault) as fault:
+        load_settings(file)
+
+    assert fault.value.message.splitlines()[1:] == [
+        f"  {file}, ROOTKEEPER_TIME_ZONE: has 2 values; join them, or leave one"
+    ]
+
+
 def test_a_list_may_stand_on_several_lines_in_quotes(tmp_path: Path) -> None:
     text = 'ROOTKEEPER_MESHES="prod=a/istio-system,\nstage=b/istio-system"\n'
 

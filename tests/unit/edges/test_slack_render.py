@@ -98,7 +98,7 @@ def test_what_happened_is_told_from_the_event_and_not_from_the_words_of_its_reas
     told = render(rejected, rotation=proposed()).text
 
     assert "🚫 *Rejected* by" in told
-    assert told.endswith("skipped: not during the freeze.")
+    assert told.endswith("“skipped: not during the freeze”")
 
 
 def test_stragglers_that_all_fit_into_words_are_not_followed_by_none_more() -> None:
