@@ -233,10 +233,9 @@ def started_after(pod: Pod, reissued: datetime) -> bool:
 def may_hold_older_root(pod: Pod, reissues: Reissues) -> bool:
     """Whether a process that reads the root at start may hold the one before it.
 
-    It does not if it started after the re-issue, and does if it started before its own certificate
-    was re-issued for the first time under the root. Otherwise (a certificate that was renewed since, or
-    none of its own) the root's age decides, and in doubt it is taken to: a needless restart costs less
-    than a dead Pilot.
+    No, if it started after the re-issue. Yes, if it started before its own certificate was first
+    re-issued under this root. Otherwise (certificate renewed since, or none of its own) the root's age
+    decides. In doubt yes: a needless restart costs less than a dead Pilot.
     """
     if pod.started_at is None:
         return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bot.core.mesh import NamespaceFacts, Part, TrustConfigMap, Webhook, WorkloadSecret
 from bot.core.names import TRUST_CONFIG_MAP
 from bot.edges.kube import convert
-from bot.edges.kube.look import Look
+from bot.edges.kube.look import Look, as_is
 from bot.edges.kube.targets import (
     CONFIG_MAPS,
     MUTATING_WEBHOOKS,
@@ -111,7 +111,7 @@ def read_webhooks(look: Look) -> Webhooks:
     found = [
         convert.webhook(kind, configuration, entry)
         for kind, target in _KINDS
-        for configuration in look.cluster_wide(Part.WEBHOOKS, f"{kind}s", target, WEBHOOK_PAGE, _same)
+        for configuration in look.cluster_wide(Part.WEBHOOKS, f"{kind}s", target, WEBHOOK_PAGE, as_is)
         for entry in configuration.webhooks or ()
         if is_istios(configuration, entry)
     ]
@@ -120,10 +120,6 @@ def read_webhooks(look: Look) -> Webhooks:
         own=tuple(hook for hook in found if hook.service.partition("/")[0] in here),
         elsewhere=tuple(hook for hook in found if hook.service.partition("/")[0] not in here),
     )
-
-
-def _same(found: WebhookConfiguration) -> WebhookConfiguration:
-    return found
 
 
 def is_istios(configuration: WebhookConfiguration, entry: WebhookEntry) -> bool:

@@ -1,8 +1,8 @@
 """The record on a database: SQLite today, built so that PostgreSQL can follow.
 
 engine      opens the database from a URL; the two kinds of transaction
-migrate     are the tables of this version? if not:
-scripts     runs what is missing of `migrations`, with alembic
+migrate     brings the tables to this version, by way of
+scripts     which runs `migrations` with alembic
 tables      what is kept
 records     the core's values as versioned JSON and back
 guard       no key and no token is ever written
