@@ -23,7 +23,7 @@ from bot.core.record import Report
 from bot.core.renewals import overdue_ends
 from bot.core.rotation import Rotation
 from bot.core.standing import Standing
-from bot.core.verification import judge_holders, stragglers, tally
+from bot.core.verification import HolderVerdict, judge_holders, stragglers, tally
 from bot.core.wording import agree, count, share, span
 
 
@@ -45,6 +45,7 @@ def check_report(
         authority,
         findings=findings,
         root=root,
+        holders=judge_holders(snapshot, root) if root else (),
         verdict=verdict,
         headline=_check_headline(snapshot, authority, root=root, findings=findings, verdict=verdict, now=now),
         meaning=_check_meaning(
@@ -71,13 +72,15 @@ def verify_report(
     `rotation` is one of the mesh that is under way meanwhile.
     """
     verdict = overall(findings) if expected else Verdict.UNKNOWN
-    tallies = tally(judge_holders(snapshot, expected)) if expected else ()
+    holders = judge_holders(snapshot, expected) if expected else ()
+    tallies = tally(holders)
     return _report(
         "verify",
         snapshot,
         authority,
         findings=findings,
         root=expected,
+        holders=holders,
         verdict=verdict,
         headline=_verify_headline(
             tallies, verdict, snapshot=snapshot, signing=expected == signing_root(snapshot, authority)
@@ -96,6 +99,7 @@ def _report(
     *,
     findings: tuple[Finding, ...],
     root: Certificate | None,
+    holders: tuple[HolderVerdict, ...],
     verdict: Verdict,
     headline: str,
     meaning: str,
@@ -103,7 +107,6 @@ def _report(
     took: timedelta,
     rotation: Rotation | None,
 ) -> Report:
-    verdicts = judge_holders(snapshot, root) if root else ()
     standing = Standing.of(rotation, root) if rotation else None
     return Report(
         kind=kind,
@@ -114,7 +117,7 @@ def _report(
         verdict=verdict,
         headline=headline,
         meaning=meaning,
-        standing=standing.said(verdicts) if standing else "",
+        standing=standing.said(holders) if standing else "",
         authority=authority.title,
         evidence=authority.evidence,
         root=root.fingerprint if root else None,
@@ -123,8 +126,8 @@ def _report(
         remaining=root.not_after - now if root else None,
         first_break=first_break(snapshot, root),
         findings=standing.findings(findings) if standing else findings,
-        tallies=tally(verdicts),
-        stragglers=stragglers(standing.holders(verdicts) if standing else verdicts),
+        tallies=tally(holders),
+        stragglers=stragglers(standing.holders(holders) if standing else holders),
         unread=tuple(f"{u.what}: {u.reason}" for u in snapshot.unread),
     )
 

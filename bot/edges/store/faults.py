@@ -41,12 +41,12 @@ _SQLITE = {
     "SQLITE_LOCKED": _LOCKED,
     "SQLITE_FULL": _Fault(
         message="the database's disk is full",
-        hint="Free space on the volume that holds the database; nothing was written, the bot tries again.",
+        hint="Free space on the volume that holds the database. Nothing was written.",
         retry_after=_LATER,
     ),
     "SQLITE_IOERR": _Fault(
         message="the database's disk failed to read or write",
-        hint="Look at the volume and the node's kernel log; nothing was written, the bot tries again.",
+        hint="Look at the volume and the node's kernel log. Nothing was written.",
         retry_after=_LATER,
     ),
     "SQLITE_READONLY": _Fault(
