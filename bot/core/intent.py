@@ -15,16 +15,17 @@ MIN_LIFETIME = timedelta(days=90)
 MAX_LIFETIME = timedelta(days=20 * 365)
 
 _DURATION = re.compile(r"^(\d{1,5})(d|y)$")
-_QUOTED = re.compile(
-    r"""["\u201c-\u201e][^"\u201c-\u201e]*["\u201c\u201d]|['\u2018\u2019][^'\u2018\u2019]*['\u2018\u2019]"""
-)
-"""Phones make the curved ones."""
+_QUOTED = re.compile(r'["\u201c-\u201e][^"\u201c-\u201e]*["\u201c\u201d]')
+"""Double ones, of which phones make the curved; a single one is an apostrophe more often than a quote."""
 _WORD = re.compile(rf"(?:reason=)?(?:{_QUOTED.pattern})(?!\S)|\S+", re.IGNORECASE)
 """What is between quotes is one word, and nothing in it is an option."""
 _LIKE_AN_OPTION = re.compile(
     r"(?P<dashes>[-\u2010-\u2015\u2212]*)(?P<name>[a-z_][a-z_-]*)(?:(?P<sign>[=:])(?P<value>.*))?", re.DOTALL
 )
 """Phones make one long dash of two."""
+_AROUND = "`'()[]{}<>.,;!"
+"""What people put around a word that they copy."""
+_WITHIN = re.compile(r"lifetime(?=[=:]|\d)(?P<value>.*)", re.DOTALL)
 
 
 class Verb(StrEnum):
@@ -99,6 +100,8 @@ def _with_mesh(verb: Verb, words: list[str], meshes: Sequence[MeshName]) -> Inte
         return _with_details(verb, MeshName(words[0]), words[1:])
     if verb is Verb.TRANSITION and words and len(meshes) == 1 and _is_detail(words[0]):
         return _with_details(verb, meshes[0], words)
+    if verb is Verb.TRANSITION and words and _is_detail(words[0]):
+        return NotUnderstood(sentence=f"Name the mesh first, one of: {', '.join(meshes)}.")
     if verb is Verb.TRANSITION and (misread := _meant_as_option(words, begins=True)):
         return misread
     if words:
@@ -158,20 +161,24 @@ def _joined(words: list[str]) -> str:
     return " ".join(words)
 
 
-IN_QUOTES = "What belongs to the reason goes into quotes."
+IN_QUOTES = "What belongs to the reason goes into double quotes."
 
 
 def _meant_as_option(words: list[str], *, begins: bool) -> NotUnderstood | None:
     """Whether the first of these words was meant as an option; `begins`: no word of the reason came before."""
-    seen = _LIKE_AN_OPTION.fullmatch(words[0].lower()) if words else None
-    if seen is None:
+    if not words or _QUOTED.fullmatch(words[0]):
         return None
+    word = words[0].lower()
+    within = _WITHIN.search(word)
+    if within and not word.startswith("reason="):
+        return _in_one_word(" ".join([within["value"], *words[1:3]]).lower())
+    seen = _LIKE_AN_OPTION.fullmatch(word.strip(_AROUND))
+    if seen is None:
+        return _in_one_word(word) if begins and _DURATION.match(word) else None
     dashes, name, sign, value = seen["dashes"], seen["name"], seen["sign"], seen["value"] or ""
     following = " ".join(words[1:3]).lower().lstrip("=: ")
     if _like_lifetime(name) and (sign or dashes or following[:1].isdigit() or words[1:2] == ["="]):
-        return NotUnderstood(
-            sentence=f"Write it in one word: `lifetime={_duration_in(value or following)}`. {IN_QUOTES}"
-        )
+        return _in_one_word(value or following)
     if dashes and (begins or sign or dashes.startswith("--")):
         return NotUnderstood(
             sentence=f"Options have no dashes here, as in `lifetime=10y`; `{words[0][:40]}` has. {IN_QUOTES}"
@@ -187,10 +194,11 @@ def _like_lifetime(name: str) -> bool:
     return bool(difflib.get_close_matches(name, ["lifetime"], cutoff=0.8))
 
 
-def _duration_in(text: str) -> str:
+def _in_one_word(value: str) -> NotUnderstood:
     """What was probably meant by `5 years`, or the usual lifetime."""
-    found = re.match(r"(\d{1,5})\s*(d)?", text)
-    return f"{found[1]}{found[2] or 'y'}" if found else "10y"
+    found = re.match(r"\W*(\d{1,5})\W*([dy])", value)
+    meant = f"{found[1]}{found[2]}" if found else "10y"
+    return NotUnderstood(sentence=f"Write it in one word: `lifetime={meant}`. {IN_QUOTES}")
 
 
 def read_lifetime(text: str) -> timedelta | NotUnderstood:

@@ -353,12 +353,17 @@ UNDERSTOOD: list[tuple[str, tuple[MeshName, ...], Intent]] = [
         ('reason="ttl=5y; lifetme=5y"', "ttl=5y; lifetme=5y"),
         ("„lifetime: 5y“", "lifetime: 5y"),
         ("the root's end", "the root's end"),
+        ("'quoted singly'", "'quoted singly'"),
         ("'tis the root's end", "'tis the root's end"),
         ('see "INC 42" and "INC 43"', 'see "INC 42" and "INC 43"'),
         ('"it ends', '"it ends'),
     ]],
     ('transition prod "it ends" lifetime=1y', ONE,
      wanted(Verb.TRANSITION, reason="it ends", lifetime=YEAR, spelled_out=True)),
+    ("transition prod 'til the freeze lifetime=1y for the users' sake", ONE,
+     wanted(Verb.TRANSITION, reason="'til the freeze for the users' sake", lifetime=YEAR, spelled_out=True)),
+    ("transition prod the root lasts 5y, duration 5y", ONE,
+     wanted(Verb.TRANSITION, reason="the root lasts 5y, duration 5y", spelled_out=True)),
     ('transition prod "it ends lifetime=1y', ONE,
      wanted(Verb.TRANSITION, reason='"it ends', lifetime=YEAR, spelled_out=True)),
     ('transition "lifetime=1y" soon', ONE,
@@ -380,7 +385,7 @@ ASKED_BACK: list[tuple[str, tuple[MeshName, ...], str]] = [
         (
             f"transition {typed}",
             ONE,
-            "Write it in one word: `lifetime=5y`. What belongs to the reason goes into quotes.",
+            "Write it in one word: `lifetime=5y`. What belongs to the reason goes into double quotes.",
         )
         for typed in (
             "prod lifetime 5y",
