@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import stat
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -227,7 +227,7 @@ def load_settings(env_file: Path | None = None, *, for_slack: bool = False) -> S
     statements = tuple(parse_stream(io.StringIO(text)))
     unread = [line for line in map(_unread, statements) if line]
     faults = [f"{file}, {line.told}" for line in unread]
-    faults += [f"{file}, {told}" for told in _set_twice(statements)]
+    faults += [f"{file}, {told}" for told in _dropped(statements)]
     faults += _misspelt([*written, *os.environ], strict=written)
     if for_slack:
         given = {key.upper() for key, value in (written | os.environ).items() if value}
@@ -292,14 +292,21 @@ def _unread(binding: Binding) -> _Unread | None:
     return _Unread(told=" ".join([f"{where}:", *names[:1], wrong]), names=names)
 
 
-def _set_twice(statements: Iterable[Binding]) -> list[str]:
-    """What has more than one value in the file: the last would count, and the others be dropped in silence."""
-    times = Counter((each.key or "").upper() for each in statements if each.value)
-    return [
-        f"{name}: has {count} values; join them, or leave one"
-        for name, count in times.items()
-        if count > 1 and name.startswith(PREFIX)
+def _dropped(statements: Iterable[Binding]) -> list[str]:
+    """Values in the file that would be dropped in silence: all but the last of one name, and the rest of a list."""
+    values = defaultdict(list)
+    for each in statements:
+        values[(each.key or "").upper()].append((each.value or "").strip())
+    ours = {name: given for name, given in values.items() if name.startswith(PREFIX)}
+    twice = [
+        f"{name}: is set more than once; join the values" for name, given in ours.items() if any(given[:-1])
     ]
+    cut = [
+        f"{name}: ends in a comma; a list over several lines stands in quotes"
+        for name, given in ours.items()
+        if any(value.endswith(",") and value.strip(", ") for value in given)
+    ]
+    return twice + cut
 
 
 def _is_inherited(word: str) -> bool:

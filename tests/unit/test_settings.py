@@ -210,6 +210,7 @@ IN_A_NAMESPACE = (
     "ROOTKEEPER_MESHES: has a mesh in 'istio\\nROOTKEEPER_CHANNEL=', which cannot be a namespace "
     "(example: prod=prod-eu/istio-system,stage=stage-eu/istio-system)"
 )
+COMMA = "ends in a comma; a list over several lines stands in quotes"
 QUOTE = "cannot be read: is a quote not closed, or a = missing?"
 
 
@@ -231,7 +232,7 @@ QUOTE = "cannot be read: is a quote not closed, or a = missing?"
         ),
         ("ROOTKEEPER_MESHES\n", ["line 1: ROOTKEEPER_MESHES has no ="]),
         ("ROOTKEEPER_MESHES prod=eu/istio-system\n", [f"line 1: ROOTKEEPER_MESHES {QUOTE}"]),
-        ("ROOTKEEPER_APPROVERS=U0ANNA,\n  U0BEN\n", ["line 2: has no ="]),
+        ("ROOTKEEPER_APPROVERS=U0ANNA,\n  U0BEN\n", ["line 2: has no =", f"ROOTKEEPER_APPROVERS: {COMMA}"]),
         ("xoxb-1-2-\nsecretsecret\n", ["line 1: has no =", "line 2: has no ="]),
         ("export rootkeeper_log_level 'debug'\n", [f"line 1: ROOTKEEPER_LOG_LEVEL {QUOTE}"]),
     ],
@@ -272,8 +273,23 @@ def test_a_setting_with_two_values_is_told_and_an_empty_line_is_none(tmp_path: P
         load_settings(file)
 
     assert fault.value.message.splitlines()[1:] == [
-        f"  {file}, ROOTKEEPER_TIME_ZONE: has 2 values; join them, or leave one"
+        f"  {file}, ROOTKEEPER_TIME_ZONE: is set more than once; join the values"
     ]
+
+
+DROPPED = {
+    "a full one, then an empty one": "ROOTKEEPER_MESHES=prod=a/b\nROOTKEEPER_MESHES=",
+    "a list that goes on without quotes": "ROOTKEEPER_MESHES=prod=a/b,\nstage=c/d",
+}
+
+
+@pytest.mark.parametrize("text", DROPPED.values(), ids=DROPPED)
+def test_no_mesh_of_the_file_is_left_out_in_silence(tmp_path: Path, text: str) -> None:
+    file = tmp_path / ".env"
+    file.write_text(text)
+
+    with pytest.raises(SettingsFault, match="ROOTKEEPER_MESHES: "):
+        load_settings(file)
 
 
 def test_a_list_may_stand_on_several_lines_in_quotes(tmp_path: Path) -> None:
