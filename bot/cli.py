@@ -88,10 +88,11 @@ def _code_of(command: Callable[[], object]) -> int:
     return 0
 
 
-def _flushed(stream: TextIO) -> bool:
-    """Whether all of it went out: whoever read it may be gone, or the disk full."""
+def _flushed(stream: TextIO | None) -> bool:
+    """Whether all of it went out: whoever read it may be gone, or the disk full. None was closed from the start."""
     try:
-        stream.flush()
+        if stream is not None:
+            stream.flush()
     except OSError:
         return False
     return True

@@ -4,8 +4,8 @@ A test says a figure through the fixture `measured`; the report at the end of a 
 figures that need a quiet machine are `tests.figures`.
 """
 
-import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,17 +37,24 @@ class Ran:
     """MiB: the most that it, or one of the processes it waited for, ever had in memory."""
 
 
+_BETWEEN = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)  # KiB on Linux
+sys.exit(code)
+"""
+"""Linux counts the memory of who starts a process as that process's own, so that must not be the large test run."""
+
+
 def run_measured(command: Sequence[str]) -> Ran:
     """Run a command to its end; the test's own time limit is the only one."""
     began = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        lines = process.stdout.read().splitlines()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return Ran(
-        code=process.returncode,
-        lines=lines,
-        seconds=time.monotonic() - began,
-        peak=usage.ru_maxrss / 1024,  # Linux counts in KiB
+    ran = subprocess.run(
+        [sys.executable, "-c", _BETWEEN, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
+    *lines, peak = ran.stdout.splitlines()
+    return Ran(code=ran.returncode, lines=lines, seconds=time.monotonic() - began, peak=int(peak) / 1024)

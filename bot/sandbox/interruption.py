@@ -1,11 +1,12 @@
-"""SIGTERM and SIGINT, taken only where nothing is half made: a child or a folder that nobody knows is never ended."""
+"""Signals to end, taken only where nothing is half made: a child or a folder that nobody knows is never ended."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""A hang-up is heard unless it is ignored, as under nohup."""
 
 
 class Interrupted(BaseException):
@@ -26,7 +27,8 @@ class Interruption:
     @contextmanager
     def awaited(self) -> Iterator[None]:
         """Hear the signals until the block ends, instead of being ended by them; for the main thread only."""
-        before = {number: signal.signal(number, self._heard) for number in SIGNALS}
+        heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self._heard) for number in heard}
         try:
             yield
         finally:

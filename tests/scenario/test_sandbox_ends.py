@@ -13,7 +13,7 @@ PATIENCE = 90.0
 """Seconds; the bot alone may take 25 of them to end."""
 BEGINS = "bot "
 WATCHED = """
-import sys
+import signal, sys
 from bot.sandbox.run import BotChild
 
 start = BotChild.start
@@ -23,6 +23,7 @@ def watched(self):
     print("bot", self.process.pid, flush=True)
 
 BotChild.start = watched
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
 sys.argv = ["rootkeeper", "sandbox", *sys.argv[1:]]
 from bot.cli import main
 main()
@@ -65,6 +66,7 @@ PAGE = "{} ended the sandbox before the page was there"
         (signal.SIGTERM, ["--port", "0"], BEGINS, 2, PAGE),
         (signal.SIGINT, ["--port", "0"], BEGINS, 2, PAGE),
         (signal.SIGTERM, ["--port", "0"], "The bot's log: ", 0, ""),
+        (signal.SIGHUP, ["--port", "0"], "The bot's log: ", 0, ""),
     ],
     ids=[
         "TERM as the story begins",
@@ -72,6 +74,7 @@ PAGE = "{} ended the sandbox before the page was there"
         "TERM before the page",
         "INT before it",
         "TERM after it",
+        "HUP after it",
     ],
 )
 def test_a_signal_ends_the_sandbox_and_all_of_it(

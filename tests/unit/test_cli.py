@@ -639,6 +639,17 @@ def test_a_worker_that_was_given_up_does_not_hold_the_process(ending: str, code:
     assert trace in ended.stderr
 
 
+def test_a_stream_that_was_closed_from_the_start_is_no_fault() -> None:
+    ended = subprocess.run(
+        ["sh", "-c", '"$0" -m bot version 2>&-', sys.executable],
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout.strip() != b"") == (0, True)
+
+
 LATE = "from bot import cli; cli.app = lambda: print('said'); cli.main()"
 
 
