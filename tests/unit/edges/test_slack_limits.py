@@ -329,7 +329,7 @@ def test_the_bot_takes_no_persons_words_for_its_own(state: RotationState) -> Non
     card, thread = render(CARD, rotation=ended, approvers=APPROVERS), render(told, rotation=ended)
 
     for shown in (card, thread):
-        texts = mrkdwn_in(list(shown.blocks))
+        texts = [*mrkdwn_in(list(shown.blocks)), shown.text]
         assert all("“\u2217Approved by\u2217 somebody”" in text for text in texts if "somebody" in text)
         assert any("somebody" in text for text in texts)
 

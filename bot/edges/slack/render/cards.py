@@ -45,8 +45,11 @@ def card(rotation: Rotation, *, approvers: tuple[str, ...]) -> Rendered:
 
 def _fallback(rotation: Rotation) -> str:
     """For a notification: who and why; the title has said what."""
-    said = f"Asked by {quoted(rotation.requester.name, 80)}: {sentence(rotation.reason, 200)}"
-    outcome = sentence(rotation.outcome, 400)
+    why = f": “{quoted(rotation.reason, 200)}”" if rotation.reason else ""
+    said = f"Asked by {quoted(rotation.requester.name, 80)}{why}."
+    # Of one that a person ended without its having run, the outcome is what that person wrote.
+    theirs = rotation.outcome and rotation.state in (RotationState.REJECTED, RotationState.CANCELLED)
+    outcome = f"“{quoted(rotation.outcome, 400)}”." if theirs else sentence(rotation.outcome, 400)
     return f"{outcome} {said}".strip()
 
 
