@@ -32,6 +32,7 @@ BROUGHT_UP = frozenset({*JUDGES, EXPIRY.id})
 _AWAITED = {
     StepKind.AWAIT_SECRETS: frozenset({Holder.SECRET, Holder.TRUST}),
     StepKind.AWAIT_WEBHOOKS: frozenset({Holder.WEBHOOK, Holder.SERVED}),
+    StepKind.RESTART: frozenset({Holder.PROCESS}),
     StepKind.AWAIT_PROXIES: frozenset({Holder.PROXY}),
     StepKind.VERIFY: frozenset(Holder),
 }
@@ -71,11 +72,14 @@ class Standing:
     def of(cls, rotation: Rotation, root: Certificate | None) -> "Standing":
         """As a look finds it that judges holders by `root`.
 
-        Of a root that is not the rotation's own it brings up nothing: its card is asked first.
+        Of a root that is not the rotation's own it brings up nothing, and in a pause it waits only where a
+        deadline made the pause, not a person or a fault: otherwise its card is asked first.
         """
         wanted = rotation.plan.old_root if rotation.backwards else rotation.plan.new_root
         at = rotation.current if root and root.fingerprint == wanted.fingerprint else None
-        return cls(state=rotation.state, awaited=_AWAITED.get(at[0].kind, frozenset()) if at else frozenset())
+        waits = at is not None and (rotation.paused_at is None or at[1].overdue(rotation.paused_at))
+        awaited = _AWAITED.get(at[0].kind, frozenset()) if at and waits else frozenset()
+        return cls(state=rotation.state, awaited=awaited)
 
     def said(self, verdicts: Sequence[HolderVerdict]) -> str:
         """What is so and what to do about it first."""
@@ -83,8 +87,8 @@ class Standing:
         kinds = [kind for kind in Holder if kind in behind & self.awaited]
         if self.state is RotationState.PAUSED and kinds:
             return (
-                f"A rotation of this mesh is paused and waits for {', '.join(kinds)}. "
-                "See first to what of them is not proved, then press Keep waiting on its card"
+                f"A rotation of this mesh is paused, because {', '.join(kinds)} took too long. "
+                "See first to what of them is not proved, then decide on its card"
             )
         return _SAID[self.state]
 

@@ -312,7 +312,15 @@ def _process_verdict(pod: Pod, workload: Workload, reissues: Reissues) -> tuple[
         return Verdict.OK, "", ""
     started = f"{pod.started_at:%Y-%m-%d %H:%M} UTC"
     reason = f"reads the root only at start and started at {started}, before the new one was surely there"
-    return Verdict.NOT_OK, reason, f"restart {pod.workload}"
+    return Verdict.NOT_OK, reason, _restarting(pod, workload)
+
+
+def _restarting(pod: Pod, workload: Workload) -> str:
+    if workload.replaced_by_hand:
+        return (
+            f"delete it by hand: {pod.workload} has the update strategy OnDelete, so a restart reaches no pod"
+        )
+    return f"restart {pod.workload}"
 
 
 # --- proxies -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from bot.core.findings import Verdict
 from bot.core.intent import Verb
 from bot.core.record import Report, ReportPosted
 from bot.core.rotation import RotationState
+from bot.errors import ClusterForbidden
 from tests.fakes.certificates import a_key, root_pem
 from tests.fakes.mesh import ROOT_KEY
 from tests.unit.flow.world import BEN, DORA, World
@@ -18,8 +19,8 @@ FIRST = "decide on the rotation's card first"
 LEFT_TO_IT = "wait for the rotation that is under way"
 PAUSED = "A rotation of this mesh is paused: decide on its card first."
 PAUSED_FOR_PROXIES = (
-    "A rotation of this mesh is paused and waits for proxies. "
-    "See first to what of them is not proved, then press Keep waiting on its card"
+    "A rotation of this mesh is paused, because proxies took too long. "
+    "See first to what of them is not proved, then decide on its card"
 )
 OLD_SIDECAR = "sidecar 1.0.5 does not load a new root by itself: restart Deployment cart"
 
@@ -72,13 +73,45 @@ def test_beside_a_paused_rotation_every_cure_comes_after_its_decision(verb: Verb
 
 
 @LOOKS
-@pytest.mark.parametrize("stop", [False, True], ids=["after its deadline", "stopped by a person"])
-def test_what_a_paused_rotation_waits_for_is_cured_before_it_goes_on(verb: Verb, stop: bool) -> None:  # noqa: FBT001
-    world = waiting_for_an_old_sidecar() if stop else paused_for_an_old_sidecar()
-    if stop:
-        world.press(Act.CANCEL)
-        world.advance()
+def test_a_pause_that_a_person_asked_for_is_that_persons_to_end(verb: Verb) -> None:
+    world = waiting_for_an_old_sidecar()
+    world.press(Act.CANCEL)
+    world.advance()
+
+    report = looked(world, verb)
+
+    assert report.standing.startswith(PAUSED)
+    assert {one.cure for one in report.stragglers if one.verdict == Verdict.NOT_OK} == {FIRST}
+
+
+def test_a_pause_for_a_fault_is_decided_on_its_card() -> None:
+    world = World()
+    world.running("await-secrets")
+    world.cluster.fail("read", ClusterForbidden("may not list secrets"))
+    world.run(each=lambda: None)
     assert world.state is RotationState.PAUSED
+
+    assert looked(world, Verb.VERIFY).standing.startswith(PAUSED)
+
+
+def test_pods_that_a_restart_waits_for_are_seen_to_before_its_rotation_goes_on() -> None:
+    world = World()
+    world.cluster.of_plane("pilot").by_hand = True
+    world.approved()
+    world.run()
+
+    report = looked(world, Verb.VERIFY)
+
+    assert "because control plane processes took too long" in report.standing
+    (pilot,) = (
+        one for one in report.stragglers if "istio-pilot" in one.what and one.verdict == Verdict.NOT_OK
+    )
+    assert pilot.cure.startswith("delete it by hand: Deployment istio-pilot has the update strategy OnDelete")
+
+
+@LOOKS
+def test_what_a_paused_rotation_waits_for_is_cured_before_it_goes_on(verb: Verb) -> None:
+    world = paused_for_an_old_sidecar()
 
     report = looked(world, verb)
 
