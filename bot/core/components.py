@@ -132,40 +132,54 @@ def pods_of(workload: Workload, snapshot: MeshSnapshot) -> tuple[Pod, ...]:
     )
 
 
-def citadels_beside(snapshot: MeshSnapshot) -> tuple[Straggler, ...]:
-    """Pods that sign as Citadel and are in no Deployment's counts: strangers, and those that are ending.
+def strange_citadels(snapshot: MeshSnapshot) -> tuple[Straggler, ...]:
+    """Pods that sign as Citadel and are of nothing that is recognised as one.
 
     Such a process keeps the root that it read at its start, and its resync, once a minute, writes that back
-    into every workload secret (istio/istio#17677). An ending pod lives on where its kubelet is dead.
+    into every workload secret (istio/istio#17677).
     """
-    here = [p for p in snapshot.control_plane_pods if p.ref.namespace == snapshot.namespace]
     known = {
         f"{w.ref.kind} {w.ref.name}"
         for w in snapshot.workloads
         if w.ref.namespace == snapshot.namespace and is_citadel(w)
     }
-    found = (
-        _why_beside(pod, known) for pod in here if pod.label("istio") == "citadel" and pod.phase not in ENDED
-    )
-    return tuple(each for each in found if each)
-
-
-def _why_beside(pod: Pod, known: set[str]) -> Straggler | None:
-    if pod.deleting:
-        return Straggler(
-            what=str(pod.ref),
-            reason="is still ending, and signs with the root of its start until it is gone",
-            cure="wait; if its node is dead, switch that off, then "
-            f"`kubectl -n {pod.ref.namespace} delete pod {pod.ref.name} --force --grace-period=0`",
-        )
-    if pod.workload not in known:
-        return Straggler(
+    return tuple(
+        Straggler(
             what=str(pod.ref),
             reason=f"has the label istio=citadel, and {pod.workload or 'nothing'} made it, "
             "which is no Citadel that is counted",
             cure="stop what made it; if it is no Citadel, take that label off it",
         )
-    return None
+        for pod in _citadel_pods(snapshot)
+        if not pod.deleting and pod.workload not in known
+    )
+
+
+def ending_citadels(snapshot: MeshSnapshot) -> tuple[Straggler, ...]:
+    """Pods of Citadel that were told to end and are not gone: in no Deployment's counts, and signing on.
+
+    That passes in seconds, or never, where the pod's kubelet is dead.
+    """
+    return tuple(
+        Straggler(
+            what=str(pod.ref),
+            reason="is still ending, and signs with the root of its start until it is gone",
+            cure="wait; if its node is dead, switch that off, then "
+            f"`kubectl -n {pod.ref.namespace} delete pod {pod.ref.name} --force --grace-period=0`",
+        )
+        for pod in _citadel_pods(snapshot)
+        if pod.deleting
+    )
+
+
+def _citadel_pods(snapshot: MeshSnapshot) -> tuple[Pod, ...]:
+    return tuple(
+        pod
+        for pod in snapshot.control_plane_pods
+        if pod.ref.namespace == snapshot.namespace
+        and pod.label("istio") == "citadel"
+        and pod.phase not in ENDED
+    )
 
 
 def mounted_names(pod: Pod) -> frozenset[str]:

@@ -8,18 +8,18 @@ of its own is another mesh's.
 from bot.core.authority import is_citadel, is_istiod
 from bot.core.components import ENDED, component_of
 from bot.core.mesh import MeshSnapshot, Pod, Webhook, Workload
+from bot.core.versions import version_of_image
 
 
 def parts_elsewhere(snapshot: MeshSnapshot) -> tuple[str, ...]:
     """By name: workloads, pods that are of none of them, and webhooks. Needs the part AUTHORITY."""
-    homes = _with_a_ca(snapshot)
-    workloads = [w for w in snapshot.workloads if component_of(w) and w.ref.namespace not in homes]
+    workloads = [w for w in snapshot.workloads if component_of(w) and not _has_another(w, snapshot)]
     owned = {(w.ref.namespace, f"{w.ref.kind} {w.ref.name}") for w in workloads}
     pods = (
         p
         for p in snapshot.control_plane_pods
         if component_of(p)
-        and p.ref.namespace not in homes
+        and not _has_another(p, snapshot)
         and (p.ref.namespace, p.workload) not in owned
         and p.phase not in ENDED
         and not p.deleting
@@ -30,7 +30,7 @@ def parts_elsewhere(snapshot: MeshSnapshot) -> tuple[str, ...]:
 
 def webhooks_elsewhere(snapshot: MeshSnapshot) -> tuple[Webhook, ...]:
     """Istio's webhooks that are served there. Those that cert-manager fills are trusted by another root."""
-    homes = _with_a_ca(snapshot)
+    homes = {w.ref.namespace for w in snapshot.workloads if is_citadel(w) or is_istiod(w)}
     return tuple(
         hook
         for hook in snapshot.webhooks_elsewhere
@@ -38,9 +38,17 @@ def webhooks_elsewhere(snapshot: MeshSnapshot) -> tuple[Webhook, ...]:
     )
 
 
-def _with_a_ca(snapshot: MeshSnapshot) -> frozenset[str]:
-    """The mesh's own namespace, and every other one with a CA in it."""
-    seen: tuple[Workload | Pod, ...] = (*snapshot.workloads, *snapshot.control_plane_pods)
-    return frozenset(
-        {snapshot.namespace, *(each.ref.namespace for each in seen if is_citadel(each) or is_istiod(each))}
+def _has_another(part: Workload | Pod, snapshot: MeshSnapshot) -> bool:
+    """Whether it stands in the mesh's own namespace, or a CA beside it is its own.
+
+    That is a Citadel, or an istiod of the same version: a mesh of Citadel's time is upgraded with an istiod
+    beside its Pilot. A pod alone is no CA, as anybody can give one a label.
+    """
+    beside = [w for w in snapshot.workloads if w.ref.namespace == part.ref.namespace]
+    versions = {version_of_image(c.image) for w in beside if is_istiod(w) for c in w.containers}
+    own = {version_of_image(c.image) for c in part.containers if not c.is_proxy}
+    return (
+        part.ref.namespace == snapshot.namespace
+        or any(map(is_citadel, beside))
+        or bool(own & versions - {""})
     )

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from bot.core.checks.holders import mutual_tls_use, nothing_at_stake
 from bot.core.checks.table import (
+    ENDING,
     EXPIRY,
     HOLDERS,
     NOT_EXPIRED,
@@ -36,7 +37,7 @@ IN_PEACE = timedelta(hours=4)
 ON_THE_LADDER = frozenset({EXPIRY.id, NOT_EXPIRED.id})
 """What the thresholds tell of."""
 
-SETTLING = frozenset(check.id for check in (PODS, *HOLDERS, *RENEWALS))
+SETTLING = frozenset(check.id for check in (PODS, ENDING, *HOLDERS, *RENEWALS))
 """What comes and goes while pods start and secrets are re-issued: told when two checks in a row saw it."""
 
 

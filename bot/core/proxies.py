@@ -99,7 +99,10 @@ def _left_verdict(proxy: Proxy, left: str, known: Known) -> tuple[Verdict, str, 
     if not proxy.bare and (proxy.fault or not proxy.roots):
         reason = f"{proxy.fault or 'it shows no root certificate'}; {left}, but it may have this CA's root"
         return Verdict.UNKNOWN, reason, "look at the pod; then verify again"
-    mounted = [root for secret in known.mounted(proxy.pod) for root in secret.root.certificates]
+    own = ((proxy.pod.ref.namespace, name) for name in proxy.pod.secret_volumes)
+    mounted = [
+        root for place in own if place in known.secrets for root in known.secrets[place].root.certificates
+    ]
     if not all(any(each.is_of(root) for root in mounted) for each in proxy.roots):
         reason = f"has a root loaded that is in none of its secrets, so whose it is cannot be told; {left}"
         return Verdict.UNKNOWN, reason, f"restart {_owner(proxy)} if it may; then verify again"

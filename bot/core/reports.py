@@ -82,9 +82,7 @@ def verify_report(
         root=expected,
         holders=holders,
         verdict=verdict,
-        headline=_verify_headline(
-            tallies, verdict, snapshot=snapshot, signing=expected == signing_root(snapshot, authority)
-        ),
+        headline=_verify_headline(tallies, snapshot=snapshot, findings=findings),
         meaning=_verify_meaning(tallies, verdict),
         now=now,
         took=took,
@@ -235,19 +233,17 @@ def _stake(snapshot: MeshSnapshot) -> str:
             return ""
 
 
-def _verify_headline(
-    tallies: Sequence[Tally], verdict: Verdict, *, snapshot: MeshSnapshot, signing: bool
-) -> str:
-    """`signing`: whether the CA signs with the root that is expected."""
+def _verify_headline(tallies: Sequence[Tally], *, snapshot: MeshSnapshot, findings: Sequence[Finding]) -> str:
     judged = sum(t.total - t.skipped for t in tallies)
     fine = sum(t.ok for t in tallies)
     mesh = f"Mesh {snapshot.mesh}"
     if judged == 0:
         return f"{mesh}: nothing that holds a root could be looked at"
-    root = "the root that the CA signs with" if signing else "the root that should be there"
-    if verdict is Verdict.OK:
-        return f"{mesh}: all {judged:,} holders have {root}"
-    return f"{mesh}: {share(fine, judged, noun='holder', verb='have')} {root}"
+    if fine < judged:
+        return f"{mesh}: {share(fine, judged, noun='holder', verb='have')} the root that the CA signs with"
+    agreed = f"{mesh}: all {judged:,} holders have the root that the CA signs with"
+    worst = next((f.summary for f in findings if f.verdict in (Verdict.NOT_OK, Verdict.UNKNOWN)), "")
+    return f"{agreed}, but {worst}" if worst else agreed
 
 
 def _verify_meaning(tallies: Sequence[Tally], verdict: Verdict) -> str:

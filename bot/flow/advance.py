@@ -198,7 +198,7 @@ def _attempt(
     except ClusterError as fault:
         reason = _sentences(f"{step.title}: {fault.message}", fault.hint)
         if unwritten(run):
-            return _fail(stage, mesh, rotation, reason=reason, now=now)
+            return _refuse_to_write(stage, run, reason=reason)
         return _halt(stage, mesh, rotation, reason=reason, now=now)
 
 
@@ -212,8 +212,7 @@ def _act(stage: Stage, run: Run) -> Outcome:
     if reason := runner.gate(run):
         return _halt(stage, run.mesh, run.rotation, reason=f"{run.step.title}: {reason}", now=run.now)
     if about_to_write(run) and (reasons := _void(stage, run)):
-        reason = f"{run.step.title}: {'; '.join(reasons)}"
-        return _fail(stage, run.mesh, run.rotation, reason=reason, now=run.now)
+        return _refuse_to_write(stage, run, reason=f"{run.step.title}: {'; '.join(reasons)}")
     _still_wanted(stage, run)
     acted = runner.act(run)
     if acted.skip:
@@ -222,8 +221,20 @@ def _act(stage: Stage, run: Run) -> Outcome:
     return AT_ONCE
 
 
+def _refuse_to_write(stage: Stage, run: Run, *, reason: str) -> Outcome:
+    """Over, as nothing was written; after a try whose answer never came a person is asked, as it may yet be done."""
+    if run.state.note:
+        reason = _sentences(
+            reason, f"A try before had no clear answer ({run.state.note}): the root may yet be written"
+        )
+        return _pause(stage, run.rotation, reason=reason, now=run.now, stragglers=())
+    return _fail(stage, run.mesh, run.rotation, reason=reason, now=run.now)
+
+
 def _void(stage: Stage, run: Run) -> tuple[str, ...]:
     """Why the approval does not cover the write any more: days may lie between the start and it."""
+    if reasons := unapproved(run.rotation):
+        return reasons
     by = run.rotation.write_by
     if by is None or run.now >= by:
         return ("its approval lapsed before the root was written; ask anew",)

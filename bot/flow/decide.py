@@ -240,7 +240,7 @@ def _take(
         case Act.CANCEL:
             change, sentence = _cancel(rotation, decision)
         case Act.KEEP_WAITING:
-            change, sentence = _keep_waiting(rotation, decision), "Waiting on."
+            change, sentence = _keep_waiting(rotation, decision), _waits_on(rotation, at=now)
         case Act.ROLL_BACK:
             change, sentence = _roll_back(_there(mesh), rotation, decision), "Rolling back to the old root."
         case Act.END:
@@ -313,6 +313,14 @@ def _keep_waiting(rotation: Rotation, decision: Decision) -> Change:
         if state.deadline_at is not None:
             resumed = resumed.with_step(state.extended(decision.at, step.deadline))
     return _told(resumed, Event.RESUMED, decision)
+
+
+def _waits_on(rotation: Rotation, *, at: datetime) -> str:
+    current = rotation.current
+    to_write = current and current[0].changes_trust and not rotation.backwards
+    if to_write and rotation.write_by and at >= rotation.write_by:
+        return "Waiting on; but the approval has lapsed: a root that is not written by now is not written any more."
+    return "Waiting on."
 
 
 def _roll_back(mesh: MeshPorts, rotation: Rotation, decision: Decision) -> Change:

@@ -53,13 +53,13 @@ def standing_in(store: Store) -> Standing:
 
 
 Finished = Callable[[MeshName], Rotation | None]
-"""The newest rotation of a mesh that ended done: until the next one, its new root should be everywhere.
+"""The newest rotation of a mesh that ended done: until the next one, the CA should sign with its new root.
 
 Raises:
     StoreError: it could not be told.
 """
 
-REMEMBERED = 100
+REMEMBERED = 1000
 """How far back such a rotation is looked for; most of what stands there was a request only."""
 
 
@@ -156,10 +156,9 @@ def verify(
     standing: Callable[[], Rotation | None] = _nothing,
     finished: Callable[[], Rotation | None] = _nothing,
 ) -> Look:
-    """Judge everything that holds a root against the one that should be there.
+    """Judge everything that holds a root against what the CA signs with.
 
-    While a rotation is under way that is what the CA signs with. Otherwise it is the root of the last one
-    that finished here, where that ends later: then something undid it.
+    And that against what the last finished rotation left, unless one is under way: something may have undone it.
 
     Raises:
         ClusterUnreachable, ClusterForbidden: not even the cluster's identity could be read.
@@ -169,31 +168,32 @@ def verify(
     now = clock.now()
     authority = recognise(snapshot)
     rotation = standing()
-    expected = None if rotation else _undone(finished(), snapshot, authority)
-    report = verification(snapshot, authority, expected=expected, started=started, now=now, rotation=rotation)
+    left = None if rotation else _left_by(finished(), snapshot)
+    report = verification(snapshot, authority, left=left, started=started, now=now, rotation=rotation)
     return Look(snapshot=snapshot, authority=authority, report=report)
 
 
-def _undone(finished: Rotation | None, snapshot: MeshSnapshot, authority: Authority) -> Certificate | None:
-    """The root that a finished rotation of this cluster left, where the CA signs with one that ends sooner."""
-    signer = signing_root(snapshot, authority)
-    if finished is None or signer is None or finished.plan.cluster_uid != snapshot.cluster_uid:
+def _left_by(finished: Rotation | None, snapshot: MeshSnapshot) -> Certificate | None:
+    """The root that a rotation of this very control plane left."""
+    if finished is None:
         return None
-    left = finished.plan.new_root.certificate
-    return left if left.not_after > signer.not_after else None
+    plan = finished.plan
+    here = (plan.cluster_uid, plan.namespace) == (snapshot.cluster_uid, snapshot.namespace)
+    return plan.new_root.certificate if here else None
 
 
 def verification(
     snapshot: MeshSnapshot,
     authority: Authority,
     *,
-    expected: Certificate | None,
     started: datetime,
     now: datetime,
+    expected: Certificate | None = None,
+    left: Certificate | None = None,
     rotation: Rotation | None = None,
 ) -> Report:
-    """Judge a snapshot that is there already."""
-    findings = evaluate(VERIFICATION, snapshot, policy=Policy(expected=expected), now=now)
+    """Judge a snapshot that is there already, see `Policy`."""
+    findings = evaluate(VERIFICATION, snapshot, policy=Policy(expected=expected, left=left), now=now)
     target = expected or signing_root(snapshot, authority)
     return verify_report(
         snapshot,

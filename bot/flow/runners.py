@@ -12,7 +12,15 @@ from datetime import datetime, timedelta
 from bot.core.authority import recognise
 from bot.core.certificates import Certificate
 from bot.core.checks.table import HOLDERS
-from bot.core.components import RESTART_MARK, Reissues, citadels_beside, pods_of, rollout, started_after
+from bot.core.components import (
+    RESTART_MARK,
+    Reissues,
+    ending_citadels,
+    pods_of,
+    rollout,
+    started_after,
+    strange_citadels,
+)
 from bot.core.findings import Verdict
 from bot.core.mesh import MeshSnapshot, ObjectRef, Part, SecretState, Workload
 from bot.core.plan import Step, StepKind
@@ -222,9 +230,12 @@ def _rolled_over(run: Run) -> Proof:
         surely_gone(snapshot, run.step.target)
         return _gone(run)
     marked = workload.restarted_at == run.mark or _restarted_since(run, workload, snapshot)
-    signs = workload.desired > 0 or run.step.kind is not StepKind.RELOAD_CA
-    rolled = workload.settled and marked and signs
-    beside = citadels_beside(snapshot) if run.step.kind is StepKind.RELOAD_CA else ()
+    must_run = run.step.kind is StepKind.RELOAD_CA
+    # Of another part that is scaled to 0 no process holds a root.
+    rolled = workload.settled and (marked if workload.desired else not must_run)
+    beside: tuple[Straggler, ...] = ()
+    if run.step.kind is StepKind.RELOAD_CA:
+        beside = (*strange_citadels(snapshot), *ending_citadels(snapshot))
     complete = rolled and not beside
     renewed = workload.renewed if marked else 0
     return Proof(
@@ -237,7 +248,7 @@ def _rolled_over(run: Run) -> Proof:
 
 
 def _not_rolled_over(workload: Workload, *, marked: bool) -> Straggler:
-    if workload.desired == 0:
+    if workload.desired == 0 and workload.settled:
         return Straggler(
             what=str(workload.ref),
             reason="it is scaled to 0, so nothing issues certificates",
@@ -278,10 +289,16 @@ def _gone(run: Run) -> Proof:
 
 
 def _restarted_since(run: Run, workload: Workload, snapshot: MeshSnapshot) -> bool:
-    """Somebody else's mark came after ours: then their restart will do, if it came after our beginning."""
+    """Somebody else's mark came after ours: then their restart will do, if all its pods were made after our beginning.
+
+    A container that was only started again in its pod may have read the files of before.
+    """
     entered = run.state.entered_at
-    pods = pods_of(workload, snapshot)
-    return bool(pods) and all(entered and p.started_at and p.started_at > entered for p in pods)
+    if entered is None:
+        return False
+    began = entered.replace(microsecond=0)  # as exact as the API server tells when a pod was made
+    made = [pod.created_at for pod in pods_of(workload, snapshot)]
+    return bool(made) and all(at is not None and at >= began for at in made)
 
 
 def _needed(ref: ObjectRef | None) -> ObjectRef:

@@ -11,12 +11,13 @@ from bot.core.authority import AuthorityKind, citadel_container
 from bot.core.certificates import UNPARSABLE, Certificate, SigningPublicKey, kind_of_key, why_key_refused
 from bot.core.checks.holders import nothing_at_stake
 from bot.core.checks.rule import READ, Judged, Scene, not_ok, ok, skipped, unknown
-from bot.core.components import citadels_beside, rollout
+from bot.core.components import ending_citadels, rollout, strange_citadels
 from bot.core.findings import Severity
 from bot.core.flags import from_elsewhere, text_flag, variable
 from bot.core.mesh import CaSecret, Container, Part
 from bot.core.names import CA_SECRET, PLUGGED_SECRET, ROOT_KEY
 from bot.core.ownership import keepers
+from bot.core.progress import Straggler
 from bot.core.verifiers import why_not_a_signer, why_not_issued_by
 from bot.core.versions import citadel_has_rotator, citadel_may_lose_its_key, citadel_rotator_renames
 from bot.core.wording import count, span
@@ -200,15 +201,26 @@ def expiry(scene: Scene) -> Judged | None:
 
 
 def current(scene: Scene) -> Judged | None:
-    """Whether the CA secret holds the root that is expected everywhere."""
-    signer, expected = scene.signer, scene.policy.expected
-    if signer is None or expected is None:
+    """Whether the CA secret holds the root that is expected everywhere, and still the one that was left there."""
+    signer, expected, left = scene.signer, scene.policy.expected, scene.policy.left
+    if signer is None:
         return None
-    if signer == expected:
-        return ok(f"the CA signs with the root {expected.fingerprint[:16]}")
-    return not_ok(
-        f"the CA signs with the root {signer.fingerprint[:16]}, not with {expected.fingerprint[:16]}"
-    )
+    if expected is not None and signer != expected:
+        return not_ok(
+            f"the CA signs with the root {signer.fingerprint[:16]}, not with {expected.fingerprint[:16]}"
+        )
+    if left is not None and _undoes(signer, left):
+        return not_ok(
+            f"the CA signs with the root {signer.fingerprint[:16]} that ends {signer.not_after:%Y-%m-%d}; the last "
+            f"rotation left {left.fingerprint[:16]}, which lasts until {left.not_after:%Y-%m-%d}",
+            hint="Something put an older root back. Find out what before it does so again, then ask for a transition.",
+        )
+    return ok(f"the CA signs with the root {signer.fingerprint[:16]}") if expected or left else None
+
+
+def _undoes(signer: Certificate, left: Certificate) -> bool:
+    """Whether the CA is the one that was rotated, with a root that ends sooner. Another key is another CA."""
+    return signer.public_key_digest == left.public_key_digest and signer.not_after < left.not_after
 
 
 def already_valid(scene: Scene) -> Judged | None:
@@ -351,14 +363,24 @@ def healthy(scene: Scene) -> Judged | None:
 
 def pods(scene: Scene) -> Judged | None:
     """Whether no Citadel runs that is in nobody's counts."""
-    beside = citadels_beside(scene.snapshot)
-    if beside:
-        return not_ok(
-            f"{count(len(beside), 'pod')} beside the counted Citadel may sign with another root",
-            offenders=tuple(f"{each.what}: {each.reason}" for each in beside),
-            hint=" · ".join(dict.fromkeys(each.cure for each in beside)),
-        )
+    strangers = strange_citadels(scene.snapshot)
+    if strangers:
+        return _beside(strangers, "beside the counted Citadel")
     return ok("no other pod signs as Citadel here") if scene.authority.workload else None
+
+
+def ending_pods(scene: Scene) -> Judged | None:
+    """Whether no Citadel is still ending; a rotation need not ask, because its restart waits for that."""
+    ending = ending_citadels(scene.snapshot)
+    return _beside(ending, "of Citadel that has not ended yet") if ending else None
+
+
+def _beside(found: tuple[Straggler, ...], what: str) -> Judged:
+    return not_ok(
+        f"{count(len(found), 'pod')} {what} may sign with another root",
+        offenders=tuple(f"{each.what}: {each.reason}" for each in found),
+        hint=" · ".join(dict.fromkeys(each.cure for each in found)),
+    )
 
 
 def replicas(scene: Scene) -> Judged | None:

@@ -19,6 +19,8 @@ class Policy:
 
     expected: Certificate | None = None
     """The root that should be everywhere; None for the one in the CA secret."""
+    left: Certificate | None = None
+    """The root that the mesh's last finished rotation left; None when there was none, or another is under way."""
     candidate: Certificate | None = None
     """A new root that is not in use yet."""
     throw_away: Certificate | None = None

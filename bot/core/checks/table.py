@@ -124,8 +124,15 @@ PODS = Check(
     id="ca.pods",
     title="Every Citadel that runs is counted",
     severity=W,
-    hint="Stop what is named, or wait until it is gone.",
+    hint="Stop what is named.",
     rule=ca.pods,
+)
+ENDING = Check(
+    id="ca.ending",
+    title="No Citadel is still ending",
+    severity=W,
+    hint="Wait until it is gone.",
+    rule=ca.ending_pods,
 )
 REPLICAS = Check(
     id="ca.replicas",
@@ -321,7 +328,7 @@ HOLDERS = (SECRETS, SECRETS_SKIPPED, TRUST, WEBHOOKS, SERVED, PROCESSES, PROXIES
 RENEWALS = (SECRET_LEAVES, SERVED_LEAVES, PROXY_LEAVES)
 """Whether what the CA issues is renewed and loaded in time, whichever root it is under."""
 
-ROUTINE = (*_CA, *HOLDERS, *RENEWALS, OUTLIVE, SIDECARS, MUTUAL_TLS)
+ROUTINE = (*_CA, ENDING, *HOLDERS, *RENEWALS, OUTLIVE, SIDECARS, MUTUAL_TLS)
 """What `check` and the schedule ask."""
 
 PREFLIGHT = (*_CA, KUBERNETES, WRITES, RESTARTS, SIDECARS, MUTUAL_TLS, CANDIDATE, LEAVES, REVERSE)
@@ -338,7 +345,7 @@ FORBIDDING_NOTE = CLOCK
 """A note anywhere else; but nothing is signed by a clock that may be wrong."""
 
 VERIFICATION = (
-    RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, HEALTHY, PODS, EVERYTHING_READ, ONE_PLACE,
+    RECOGNISED, PRESENT, READABLE, KEY_MATCHES, NOT_EXPIRED, CURRENT, HEALTHY, PODS, ENDING, EVERYTHING_READ, ONE_PLACE,
     *HOLDERS,
 )  # fmt: skip
 """What `verify` asks, and what ends a rotation."""

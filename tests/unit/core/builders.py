@@ -220,6 +220,7 @@ def a_proxy(name: str = "cart", version: str = VERSION, **changes: Any) -> Proxy
         ready=True,
         started_at=NOW - 5 * DAY,
         containers=(SIDECAR,),
+        secret_volumes=(f"istio.{name}",),
     )
     proxy = Proxy(pod=pod, version=version, roots=(loaded(the_root()),), leaves=(loaded(the_leaf()),))
     return replace(proxy, **changes)

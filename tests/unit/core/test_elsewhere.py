@@ -8,7 +8,7 @@ from bot.core.checks.rule import Check
 from bot.core.checks.table import ONE_PLACE, PREFLIGHT, ROUTINE, VERIFICATION, obstacles
 from bot.core.findings import Finding, Verdict, overall
 from bot.core.mesh import MeshSnapshot, ObjectRef, Pod, Webhook, Workload
-from tests.unit.core.builders import a_citadel, a_mesh, a_pod, a_webhook, a_workload, found, said
+from tests.unit.core.builders import a_citadel, a_container, a_mesh, a_pod, a_webhook, a_workload, found, said
 
 ELSEWHERE = "istio-control"
 
@@ -39,6 +39,19 @@ WITHOUT_A_CA = {
     "a pod of neither": (
         split(pods=(a_pod("pilot", workload="StatefulSet pilot"),)),
         "Pod istio-control/istio-pilot-x1",
+    ),
+    "a Deployment beside an istiod of another version": (
+        split(
+            a_workload(
+                "pilot", a_container("discovery", "docker.io/istio/pilot:1.5.4"), labels=(("app", "istiod"),)
+            ),
+            a_workload("galley"),
+        ),
+        "Deployment istio-control/istio-galley",
+    ),
+    "a Deployment beside a pod that is only labelled as Citadel": (
+        split(a_workload("galley"), pods=(a_pod("citadel"),)),
+        "Deployment istio-control/istio-galley",
     ),
     "a webhook's Service": (split(hooks=(AN_INJECTOR,)), "istio-control/istio-sidecar-injector"),
 }
@@ -82,9 +95,6 @@ LEFT_OUT = {
         a_citadel(), a_workload("galley"), pods=(a_pod("pilot"),), hooks=(AN_INJECTOR,)
     ),
     "another mesh's, with an istiod": split(ISTIOD, a_workload("galley"), hooks=(AN_INJECTOR,)),
-    "another mesh's, of whose Citadel only the pod has the label": split(
-        a_workload("galley"), pods=(a_pod("citadel"),)
-    ),
     "a pod that has ended": split(pods=(a_pod("pilot", phase="Failed"),)),
     "a pod that is ending": split(pods=(a_pod("pilot", deleting=True),)),
     "a webhook that cert-manager fills": split(hooks=(replace(AN_INJECTOR, injected=True),)),

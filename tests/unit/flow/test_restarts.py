@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.core.approval import Act
 from bot.core.mesh import ObjectRef, Part
 from bot.core.plan import StepKind
 from bot.core.progress import StepStatus, Wait
@@ -86,6 +87,24 @@ def test_webhooks_whose_component_somebody_restarted_by_hand_are_not_restarted_o
 
     assert world.state is RotationState.PAUSED, "the fake's webhooks never come along here"
     assert sorted(helped(world)) == ["restart istio-galley", "restart istio-sidecar-injector"]
+
+
+def test_webhooks_whose_component_only_started_again_in_its_pod_are_helped_all_the_same() -> None:
+    world = World()
+
+    def but_webhooks() -> None:
+        world.cluster.settle()
+        world.cluster.reissue_secrets()
+
+    world.running("await-webhooks", each=but_webhooks)
+    world.clock.pass_by(timedelta(seconds=5))
+    for component in ("galley", "sidecar-injector"):
+        world.cluster.of_plane(component).started_at = world.clock.now()  # its files may be those of before
+
+    world.run(each=lambda: world.cluster.converge() if helped(world) else None)
+
+    assert sorted(helped(world)) == ["restart istio-galley", "restart istio-sidecar-injector"]
+    assert world.state is RotationState.DONE
 
 
 def test_webhooks_that_come_along_by_themselves_are_left_alone() -> None:
@@ -235,6 +254,37 @@ def test_a_rotation_is_not_done_without_a_citadel_that_runs(change: dict[str, An
     paused = world.spoken[-1]
     assert isinstance(paused, Milestone)
     assert [s.what for s in paused.stragglers] == ["ca.healthy"]
+
+
+def test_a_part_that_is_scaled_to_0_while_it_restarts_needs_nothing_more() -> None:
+    world = World()
+    world.running("restart-deployment-istio-pilot")
+    world.advance()
+    pilot = world.cluster.of_plane("pilot")
+    pilot.replicas, pilot.restarted_at, pilot.rolling = 0, "by hand", False
+
+    world.run()
+
+    assert world.state is RotationState.DONE
+
+
+@pytest.mark.parametrize("act", [Act.APPROVE, None], ids=["at the approval", "at the write"])
+def test_a_pod_of_citadel_that_is_still_ending_voids_no_approval(act: Act | None) -> None:
+    world = World()
+    pod = world.cluster.of_plane(CITADEL).pod()
+    ending = replace(pod, ref=ObjectRef(kind="Pod", namespace=SYSTEM, name="old"), deleting=True)
+    if act:
+        world.proposed()
+        world.cluster.other_pods.append(ending)
+        world.press(act)
+    else:
+        world.running("write-root")
+        world.cluster.other_pods.append(ending)
+    world.run(until="reload-ca")
+    world.cluster.other_pods.clear()
+    world.run()
+
+    assert world.state is RotationState.DONE
 
 
 BESIDE = {"of another Deployment": {"workload": "Deployment old-citadel"}, "ending": {"deleting": True}}

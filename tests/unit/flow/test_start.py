@@ -318,7 +318,7 @@ def test_keep_waiting_makes_no_old_approval_new() -> None:
     world.press(Act.KEEP_WAITING, by=ANNA)
     world.run()
 
-    assert world.state is RotationState.FAILED
+    assert "its approval lapsed before the root was written" in world.rotation.outcome
     assert "replace_root" not in world.cluster.effects
 
 
@@ -332,6 +332,45 @@ def test_a_mesh_that_changed_between_start_and_write_is_not_written_into() -> No
     assert world.state is RotationState.FAILED
     assert "another system issues this mesh's certificates" in world.rotation.outcome
     assert "replace_root" not in world.cluster.effects
+
+
+def test_where_an_earlier_try_had_no_answer_nobody_says_that_nothing_was_changed() -> None:
+    world = World()
+    world.running("write-root")
+    world.cluster.fail("replace_root", OutcomeUnknown("no answer within 10 s"))
+    world.advance()
+    world.cluster.foreign = ForeignSigns(workloads=("Deployment spire/spire-server",))
+
+    world.run()
+
+    assert world.state is RotationState.PAUSED
+    assert "no answer within 10 s" in world.rotation.outcome
+    assert "may yet be written" in world.rotation.outcome
+
+
+def test_a_plan_exchanged_after_the_start_is_not_written() -> None:
+    world = World()
+    world.running("write-root")
+    plan = world.rotation.plan
+    exchanged = replace(plan, new_pem=plan.new_pem + plan.old_root.pem)
+    world.store.commit(Change(rotation=replace(world.rotation, plan=exchanged)))
+
+    world.run()
+
+    assert world.state is RotationState.FAILED
+    assert "replace_root" not in world.cluster.effects
+
+
+def test_keep_waiting_says_that_an_approval_has_lapsed() -> None:
+    world = World()
+    world.running("write-root")
+    world.cluster.fail("replace_root", OutcomeUnknown("no answer"), times=400)
+    world.run()
+    world.clock.pass_by(timedelta(minutes=11))
+
+    world.press(Act.KEEP_WAITING)
+
+    assert "the approval has lapsed" in world.said[-1]
 
 
 def test_a_root_that_is_written_is_brought_to_its_end_however_late() -> None:

@@ -238,7 +238,6 @@ SECRETS: list[tuple[str, Make, str, Verdict]] = [
     ("row 58: its pod is not ready", lambda: citadel(ready=0, trouble="CrashLoopBackOff"), "ca.healthy", NOT_OK),
     ("another pod signs, of no such Deployment", lambda: pod_beside(workload="Deployment old"), "ca.pods", NOT_OK),
     ("another pod signs, of nothing at all", lambda: pod_beside(workload=""), "ca.pods", NOT_OK),
-    ("an old pod does not end", lambda: pod_beside(deleting=True), "ca.pods", NOT_OK),
     ("it is scaled to nothing", lambda: citadel(desired=0, updated=0, ready=0, total=0), "ca.healthy", NOT_OK),
     ("row 68: the clocks are ten minutes apart", lambda: skewed(10), "env.clock", NOT_OK),
     ("row 68: the bot is ten minutes ahead", lambda: skewed(-10), "env.clock", NOT_OK),
@@ -247,6 +246,14 @@ SECRETS: list[tuple[str, Make, str, Verdict]] = [
     ("Citadel 1.1.7 may lose its key", lambda: version("1.1.7"), "ca.version", NOT_OK),
     ("Citadel has no version", lambda: version("latest"), "ca.version", UNKNOWN),
 ]  # fmt: skip
+
+
+def test_an_old_pod_of_citadel_that_does_not_end_is_red_and_left_to_the_rotation_s_restart() -> None:
+    mesh = pod_beside(deleting=True)
+
+    assert verdicts(ROUTINE, mesh)["ca.ending"] is NOT_OK
+    assert verdicts(VERIFICATION, mesh)["ca.ending"] is NOT_OK
+    assert forbidden_by(mesh) == set()
 
 
 @pytest.mark.parametrize(("sentence", "make", "check", "verdict"), SECRETS, ids=[row[0] for row in SECRETS])
