@@ -27,7 +27,7 @@ class Interruption:
     @contextmanager
     def awaited(self) -> Iterator[None]:
         """Hear the signals until the block ends, instead of being ended by them; for the main thread only."""
-        heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        heard = [number for number in SIGNALS if number is not signal.SIGHUP or not _is_ignored(number)]
         before = {number: signal.signal(number, self._heard) for number in heard}
         try:
             yield
@@ -54,3 +54,7 @@ class Interruption:
         first, self._asked = self._asked is None, number
         if first and self._open:
             raise Interrupted(number)
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN

@@ -209,8 +209,8 @@ def _driven(sandbox: Sandbox, say: Say, record: Path | None) -> int:
 
 
 def _be_there(sandbox: Sandbox, say: Say) -> int:
-    say(f"Open {sandbox.slack.url}/ and follow the hint at the top of the page. Ctrl-C ends it.")
-    say(f"The bot's log: {sandbox.bot.log}")
     with suppress(Interrupted):
+        say(f"Open {sandbox.slack.url}/ and follow the hint at the top of the page. Ctrl-C ends it.")
+        say(f"The bot's log: {sandbox.bot.log}")
         threading.Event().wait()
     return 0
