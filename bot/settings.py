@@ -11,9 +11,10 @@ import os
 import re
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -292,7 +293,7 @@ def _unread(binding: Binding) -> _Unread | None:
     return _Unread(told=" ".join([f"{where}:", *names[:1], wrong]), names=names)
 
 
-def _dropped(statements: Iterable[Binding]) -> list[str]:
+def _dropped(statements: Sequence[Binding]) -> list[str]:
     """Values in the file that would be dropped in silence: all but the last of one name, and the rest of a list."""
     values = defaultdict(list)
     for each in statements:
@@ -302,11 +303,16 @@ def _dropped(statements: Iterable[Binding]) -> list[str]:
         f"{name}: is set more than once; join the values" for name, given in ours.items() if any(given[:-1])
     ]
     cut = [
-        f"{name}: ends in a comma; a list over several lines stands in quotes"
-        for name, given in ours.items()
-        if any(value.endswith(",") and value.strip(", ") for value in given)
+        f"{each.key}: ends in a comma; a list over several lines stands in quotes"
+        for each, following in pairwise(statements)
+        if (each.key or "").upper() in ours and (each.value or "").endswith(",") and _goes_on(following)
     ]
     return twice + cut
+
+
+def _goes_on(statement: Binding) -> bool:
+    """Whether this may be the rest of the list before it, as variables have large letters."""
+    return statement.key is not None and not statement.key.isupper()
 
 
 def _is_inherited(word: str) -> bool:
