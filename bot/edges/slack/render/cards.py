@@ -47,8 +47,8 @@ def _fallback(rotation: Rotation) -> str:
     """For a notification: who and why; the title has said what."""
     why = f": “{quoted(rotation.reason, 200)}”" if rotation.reason else ""
     said = f"Asked by {quoted(rotation.requester.name, 80)}{why}."
-    # Of one that a person ended without its having run, the outcome is what that person wrote.
-    theirs = rotation.outcome and rotation.state in (RotationState.REJECTED, RotationState.CANCELLED)
+    # Of one that a person ended before it ran, the outcome is what that person wrote.
+    theirs = rotation.decisions and rotation.outcome == rotation.decisions[-1].note != ""
     outcome = f"“{quoted(rotation.outcome, 400)}”." if theirs else sentence(rotation.outcome, 400)
     return f"{outcome} {said}".strip()
 
