@@ -8,7 +8,9 @@ of its own is another mesh's.
 from bot.core.authority import is_citadel, is_istiod
 from bot.core.components import ENDED, component_of
 from bot.core.mesh import MeshSnapshot, Pod, Webhook, Workload
-from bot.core.versions import version_of_image
+from bot.core.versions import parse, version_of_image
+
+FIRST_ISTIOD = (1, 5, 0)
 
 
 def parts_elsewhere(snapshot: MeshSnapshot) -> tuple[str, ...]:
@@ -41,14 +43,11 @@ def webhooks_elsewhere(snapshot: MeshSnapshot) -> tuple[Webhook, ...]:
 def _has_another(part: Workload | Pod, snapshot: MeshSnapshot) -> bool:
     """Whether it stands in the mesh's own namespace, or a CA beside it is its own.
 
-    That is a Citadel, or an istiod of the same version: a mesh of Citadel's time is upgraded with an istiod
-    beside its Pilot. A pod alone is no CA, as anybody can give one a label.
+    That is a Citadel; or an istiod, but for a part that is surely older than any istiod: a mesh of Citadel's
+    time is upgraded with an istiod beside its Pilot. A pod alone is no CA, as anybody can give one a label.
     """
     beside = [w for w in snapshot.workloads if w.ref.namespace == part.ref.namespace]
-    versions = {version_of_image(c.image) for w in beside if is_istiod(w) for c in w.containers}
-    own = {version_of_image(c.image) for c in part.containers if not c.is_proxy}
-    return (
-        part.ref.namespace == snapshot.namespace
-        or any(map(is_citadel, beside))
-        or bool(own & versions - {""})
-    )
+    if part.ref.namespace == snapshot.namespace or any(map(is_citadel, beside)):
+        return True
+    versions = (parse(version_of_image(c.image)) for c in part.containers if not c.is_proxy)
+    return any(map(is_istiod, beside)) and not any(v is not None and v < FIRST_ISTIOD for v in versions)

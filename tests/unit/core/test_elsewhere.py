@@ -89,12 +89,17 @@ def test_a_workload_is_named_once_and_not_with_its_pods() -> None:
 
 ISTIOD = a_workload("pilot", labels=(("app", "istiod"), ("istio", "pilot")))
 
+GALLEY_1_5 = a_workload("galley", a_container("galley", "docker.io/istio/galley:1.5.9"))
+
 LEFT_OUT = {
     "all in one namespace": a_mesh(),
     "another mesh's, with a Citadel": split(
         a_citadel(), a_workload("galley"), pods=(a_pod("pilot"),), hooks=(AN_INJECTOR,)
     ),
-    "another mesh's, with an istiod": split(ISTIOD, a_workload("galley"), hooks=(AN_INJECTOR,)),
+    "another mesh's, with an istiod": split(ISTIOD, GALLEY_1_5, hooks=(AN_INJECTOR,)),
+    "another mesh's, with an istiod and a part of no known version": split(
+        ISTIOD, a_workload("galley", a_container("galley", "docker.io/istio/galley@sha256:00"))
+    ),
     "a pod that has ended": split(pods=(a_pod("pilot", phase="Failed"),)),
     "a pod that is ending": split(pods=(a_pod("pilot", deleting=True),)),
     "a webhook that cert-manager fills": split(hooks=(replace(AN_INJECTOR, injected=True),)),
