@@ -45,6 +45,8 @@ class StepState:
     status: StepStatus = StepStatus.PENDING
     entered_at: datetime | None = None
     ended_at: datetime | None = None
+    unanswered_at: datetime | None = None
+    """When its effect was last asked for without an answer."""
     deadline_at: datetime | None = None
     nudged_at: datetime | None = None
     """When what should have happened by itself was helped along (a webhook's component restarted)."""
@@ -62,6 +64,10 @@ class StepState:
     def ended(self) -> bool:
         """Nothing more will happen to this step."""
         return self.status in ENDED
+
+    def unanswered(self, now: datetime, why: str) -> "StepState":
+        """Its effect was asked for, and no answer came: it may yet be made."""
+        return replace(self, note=why, unanswered_at=now)
 
     def entered(self, now: datetime, deadline: timedelta) -> "StepState":
         """The step is begun: its effect is about to be made."""

@@ -41,6 +41,8 @@ secrets is not read without a pause."""
 LONGEST_WAIT = timedelta(minutes=5)
 """However long a look took by a clock that may have been set, and whatever a busy server asks for: who
 rests is woken by nothing else, and nobody would be asked when its deadline passes."""
+STILL_CARRIED_OUT = timedelta(minutes=2)
+"""For how long an API server may still do what it was asked for: twice its time limit for a request."""
 LATELY = 5
 """How many past rotations are searched for the one that left the Lease behind; requests that never started lie
 among them."""
@@ -188,7 +190,7 @@ def _attempt(
 ) -> Outcome:
     run = Run(rotation=rotation, step=step, state=state, mesh=mesh, now=now, patience=stage.webhook_patience)
     try:
-        mesh.writer.hold(rotation.id, now=now)
+        _hold(mesh, rotation, now)
         return _act(stage, run) if state.status is StepStatus.ACTING else _prove(stage, run)
     except (ClusterUnreachable, OutcomeUnknown) as fault:
         if state.overdue(now):
@@ -200,6 +202,14 @@ def _attempt(
         if unwritten(run):
             return _refuse_to_write(stage, run, reason=reason)
         return _halt(stage, mesh, rotation, reason=reason, now=now)
+
+
+def _hold(mesh: MeshPorts, rotation: Rotation, now: datetime) -> None:
+    """Hold the mesh's Lease on; whether that came through is told by the next time."""
+    try:
+        mesh.writer.hold(rotation.id, now=now)
+    except OutcomeUnknown as fault:
+        raise ClusterUnreachable(fault.message, retry_after=fault.retry_after) from fault
 
 
 def _sentences(*parts: str) -> str:
@@ -223,10 +233,9 @@ def _act(stage: Stage, run: Run) -> Outcome:
 
 def _refuse_to_write(stage: Stage, run: Run, *, reason: str) -> Outcome:
     """Over, as nothing was written; after a try whose answer never came a person is asked, as it may yet be done."""
-    if run.state.note:
-        reason = _sentences(
-            reason, f"A try before had no clear answer ({run.state.note}): the root may yet be written"
-        )
+    since = run.state.unanswered_at
+    if since is not None and run.now - since < STILL_CARRIED_OUT:
+        reason = _sentences(reason, "A try before had no answer: the root may yet be written")
         return _pause(stage, run.rotation, reason=reason, now=run.now, stragglers=())
     return _fail(stage, run.mesh, run.rotation, reason=reason, now=run.now)
 
@@ -290,7 +299,10 @@ def _quietly(run: Run, state: StepState) -> Change:
 
 def _note(stage: Stage, run: Run, fault: RootkeeperError) -> None:
     """A fault that may pass is shown on the card, once."""
-    state = replace(run.state, note=fault.message)
+    if isinstance(fault, OutcomeUnknown):
+        state = run.state.unanswered(run.now, fault.message)
+    else:
+        state = replace(run.state, note=fault.message)
     if state != run.state:
         stage.store.commit(_quietly(run, state))
 

@@ -36,7 +36,7 @@ from bot.core.verification import (
     stragglers,
 )
 from bot.core.wording import count, share
-from bot.errors import ObjectAbsent, RootkeeperError
+from bot.errors import ClusterUnreachable, ObjectAbsent, OutcomeUnknown, RootkeeperError
 from bot.flow.custody import (
     AUTHORITY,
     old_root_of,
@@ -160,8 +160,11 @@ def _write_root(run: Run) -> Acted:
     pem = run.rotation.plan.new_pem
     if run.rotation.backwards:
         pem = old_root_of(run.rotation, run.mesh)
-    for rehearse in (True, False):
-        run.mesh.writer.replace_root(pem, expected=expected, rotation_id=run.rotation.id, rehearse=rehearse)
+    try:
+        run.mesh.writer.replace_root(pem, expected=expected, rotation_id=run.rotation.id, rehearse=True)
+    except OutcomeUnknown as fault:  # of a rehearsal nothing is left, whatever came of it
+        raise ClusterUnreachable(fault.message, retry_after=fault.retry_after) from fault
+    run.mesh.writer.replace_root(pem, expected=expected, rotation_id=run.rotation.id, rehearse=False)
     return Acted()
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from bot.core import plan
 from bot.core.approval import Act
-from bot.core.ids import PlanDigest
-from bot.core.mesh import ForeignSigns, Part
+from bot.core.ids import PlanDigest, RotationId
+from bot.core.mesh import ForeignSigns, Part, SecretState
 from bot.core.progress import Done, StepStatus, Wait
 from bot.core.record import Change
 from bot.core.rotation import Rotation, RotationState
@@ -21,7 +21,8 @@ from bot.errors import (
     ObjectAbsent,
     OutcomeUnknown,
 )
-from tests.unit.flow.world import ANNA, World, unchanged
+from tests.fakes.cluster import FakeCluster
+from tests.unit.flow.world import ANNA, SetClock, World, unchanged
 
 SOON = timedelta(minutes=1)
 
@@ -334,18 +335,52 @@ def test_a_mesh_that_changed_between_start_and_write_is_not_written_into() -> No
     assert "replace_root" not in world.cluster.effects
 
 
+class WithoutAnAnswer(FakeCluster):
+    """The first write of the root gets no answer; rehearsals do."""
+
+    asked = False
+
+    def replace_root(
+        self, pem: bytes, *, expected: SecretState, rotation_id: RotationId, rehearse: bool
+    ) -> SecretState:
+        if not rehearse and not self.asked:
+            self.asked = True
+            raise OutcomeUnknown("no answer within 10 s")
+        return super().replace_root(pem, expected=expected, rotation_id=rotation_id, rehearse=rehearse)
+
+
 def test_where_an_earlier_try_had_no_answer_nobody_says_that_nothing_was_changed() -> None:
-    world = World()
+    clock = SetClock()
+    world = World(WithoutAnAnswer(clock), clock=clock)
     world.running("write-root")
-    world.cluster.fail("replace_root", OutcomeUnknown("no answer within 10 s"))
     world.advance()
     world.cluster.foreign = ForeignSigns(workloads=("Deployment spire/spire-server",))
 
     world.run()
 
     assert world.state is RotationState.PAUSED
-    assert "no answer within 10 s" in world.rotation.outcome
-    assert "may yet be written" in world.rotation.outcome
+    assert "A try before had no answer: the root may yet be written" in world.rotation.outcome
+
+    world.clock.pass_by(timedelta(minutes=3))
+    world.press(Act.KEEP_WAITING)
+    world.run()
+
+    assert "paused" not in world.rotation.standing, "by then it is in, or it is not"
+
+
+@pytest.mark.parametrize("method", ["read", "hold"])
+def test_a_fault_before_any_try_leaves_no_doubt_that_nothing_was_changed(method: str) -> None:
+    world = World()
+    world.running("write-root")
+    world.cluster.fail(
+        method, OutcomeUnknown("no answer") if method == "hold" else ClusterUnreachable("refused")
+    )
+    world.advance()
+    world.cluster.foreign = ForeignSigns(workloads=("Deployment spire/spire-server",))
+
+    world.run()
+
+    assert world.state is RotationState.FAILED
 
 
 def test_a_plan_exchanged_after_the_start_is_not_written() -> None:
