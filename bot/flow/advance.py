@@ -300,7 +300,7 @@ def _quietly(run: Run, state: StepState) -> Change:
 def _note(stage: Stage, run: Run, fault: RootkeeperError) -> None:
     """A fault that may pass is shown on the card, once."""
     if isinstance(fault, OutcomeUnknown):
-        state = run.state.unanswered(run.now, fault.message)
+        state = run.state.unanswered(stage.clock.now(), fault.message)  # `run.now` was before the look
     else:
         state = replace(run.state, note=fault.message)
     if state != run.state:

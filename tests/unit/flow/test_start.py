@@ -345,6 +345,8 @@ class WithoutAnAnswer(FakeCluster):
     ) -> SecretState:
         if not rehearse and not self.asked:
             self.asked = True
+            assert isinstance(self.clock, SetClock)
+            self.clock.pass_by(timedelta(minutes=3))  # it was sent after a long look
             raise OutcomeUnknown("no answer within 10 s")
         return super().replace_root(pem, expected=expected, rotation_id=rotation_id, rehearse=rehearse)
 
